@@ -1,0 +1,3 @@
+"""Moves a live application from PostgreSQL to DynamoDB without stopping it and without losing a write."""
+
+__version__ = "0.1.0"
