@@ -1,0 +1,40 @@
+"""Whether a table can be used, asked over the path that the items will take."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from migrator.errors import TargetError
+
+if TYPE_CHECKING:
+    from migrator.dynamodb.client import Client
+
+# A first request must tell soon that nobody answers; later ones have the client's patience.
+_SECONDS: Final = 5.0
+_USABLE: Final = ("ACTIVE", "UPDATING")
+
+
+async def check(client: Client, table_name: str) -> None:
+    """Sees that the table exists and takes requests.
+
+    Raises:
+        TableMissingError: it does not exist here.
+        TargetError: it is being created or deleted, or DynamoDB cannot be reached.
+        ConfigurationError: the credentials are refused.
+    """
+    request = orjson.dumps({"TableName": table_name})
+    answer = await client.call("DescribeTable", request, table=table_name, deadline=time.monotonic() + _SECONDS)
+    status = answer["Table"]["TableStatus"]
+    if status == "CREATING":
+        raise TargetError(
+            f"table {table_name} is being created in {client.place}",
+            next_step="run `migrate prepare`: it waits until the table is ready",
+        )
+    if status not in _USABLE:
+        raise TargetError(
+            f"table {table_name} cannot be used: its status is {status} in {client.place}",
+            next_step="see the table in the AWS console, then run `migrate prepare`",
+        )

@@ -1,0 +1,168 @@
+"""The wire client: an operation and its JSON body in, DynamoDB's answer out.
+
+It signs, sends, inspects, and tries again what is worth another attempt. The only loop over attempts stands here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import orjson
+
+from migrator.dynamodb.errors import (
+    Attempt,
+    CorruptedAnswerError,
+    GaveUpError,
+    TransientError,
+    error_of_answer,
+    not_dynamodb,
+)
+from migrator.dynamodb.retry import Backoff, Patience
+from migrator.dynamodb.signing import Signer
+from migrator.dynamodb.transport import HttpTransport, Request, Response, Transport
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from migrator.dynamodb.session import Session
+
+_HTTP_OK: Final = 200
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a client has done: requests sent, and attempts made again by reason (`TransientError.reason`)."""
+
+    requests: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def throttles(self) -> int:
+        """How often DynamoDB refused a whole request because a limit was reached."""
+        return self.retries["throttled"]
+
+
+class Client:
+    """DynamoDB's wire API. Holds the connections, the signing key and the bound on requests in flight.
+
+    Args:
+        session: where DynamoDB is and who asks.
+        transport: how requests travel; an `HttpTransport` of the client's own where none is given.
+        backoff: the delays between attempts.
+        patience: seconds after which attempts at one request end, where the caller gives no deadline.
+        request_timeout: seconds that one attempt may take.
+        max_in_flight: how many requests may be under way at once.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        transport: Transport | None = None,
+        backoff: Backoff | None = None,
+        patience: float = 120.0,
+        request_timeout: float = 30.0,
+        max_in_flight: int = 32,
+    ) -> None:
+        self.place = session.place
+        self.max_in_flight = max_in_flight
+        self.counts = Counts()
+        self._backoff = backoff or Backoff()
+        self._patience_seconds = patience
+        self._session = session
+        self._request_timeout = request_timeout
+        self._signer = Signer(session.endpoint_url, session.region)
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._http: HttpTransport | None = None
+        if transport is None:
+            transport = self._http = HttpTransport(session)
+        self._transport = transport
+
+    async def __aenter__(self) -> Self:
+        if self._http is not None:
+            await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            await self._http.__aexit__(kind, error, trace)
+
+    async def call(
+        self, operation: str, body: bytes, *, table: str | None = None, deadline: float | None = None
+    ) -> dict[str, Any]:
+        """Performs an operation and returns DynamoDB's answer, parsed.
+
+        Args:
+            operation: DynamoDB's name of it: `BatchWriteItem`.
+            body: the request as JSON.
+            table: the table concerned, for messages.
+            deadline: a moment of `time.monotonic()`; nothing is sent after it.
+
+        Raises:
+            AnswerError: DynamoDB refused the request for good (see `migrator.dynamodb.errors`).
+            GaveUpError: it did not succeed until the deadline, or for `patience` seconds.
+            NotDynamoDBError, ConfigurationError: the endpoint or the credentials cannot be used as they are.
+        """
+        attempt = Attempt(operation, table, self.place)
+        patience = self.patience(deadline)
+        while True:
+            try:
+                response = await self._send(attempt, body, patience.deadline)
+                return read_answer(attempt, response)
+            except TransientError as error:
+                if not await patience.pause():
+                    raise _gave_up(attempt, patience, error) from error
+                self.counts.retries[error.reason] += 1
+
+    def patience(self, deadline: float | None = None) -> Patience:
+        """The pauses between attempts at one thing, until the deadline or until this client's patience is over."""
+        return Patience(self._backoff, self._patience_seconds, deadline)
+
+    async def _send(self, attempt: Attempt, body: bytes, deadline: float) -> Response:
+        """One attempt: takes a slot, signs, and sends unless the deadline has passed meanwhile."""
+        async with self._slots:
+            credentials = await self._session.frozen_credentials()
+            headers = self._signer.headers(attempt.operation, body, credentials)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise GaveUpError(f"{attempt} was not sent: its deadline had passed")
+            self.counts.requests += 1
+            timeout = min(left, self._request_timeout)
+            return await self._transport(Request(attempt.operation, headers, body, timeout))
+
+
+def read_answer(attempt: Attempt, response: Response) -> dict[str, Any]:
+    """The answer, parsed, after its status and checksum have been looked at.
+
+    Raises:
+        CorruptedAnswerError: the body's CRC32 is not the one that `x-amz-crc32` states.
+        AnswerError, NotDynamoDBError: see `Client.call`.
+    """
+    body = response.body
+    checksum = response.headers.get("x-amz-crc32")
+    if checksum is not None and checksum != str(zlib.crc32(body)):
+        raise CorruptedAnswerError(f"the answer to {attempt} was damaged on its way: its CRC32 does not match")
+    if response.status != _HTTP_OK:
+        raise error_of_answer(attempt, response.status, body)
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise not_dynamodb(attempt, response.status) from error
+    if not isinstance(answer, dict):
+        raise not_dynamodb(attempt, response.status)
+    return answer
+
+
+def _gave_up(attempt: Attempt, patience: Patience, last: TransientError) -> GaveUpError:
+    return GaveUpError(
+        f"{attempt} did not succeed in {patience.attempts} attempts over {patience.seconds:.1f} s; "
+        f"the last time: {last.what}",
+        next_step=last.next_step or "run the command again: it continues where it was",
+    )

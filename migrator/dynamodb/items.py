@@ -1,0 +1,73 @@
+"""Single items and queries, at the level of the wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from migrator.dynamodb.errors import GaveUpError
+from migrator.dynamodb.pages import Page, WireItem, pages
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from migrator.dynamodb.client import Client
+
+_KEYS_PER_REQUEST: Final = 100
+
+
+async def get_item(client: Client, table_name: str, key: WireItem, *, consistent: bool = True) -> WireItem | None:
+    """The item of a key, or None where there is none."""
+    request = {"TableName": table_name, "Key": key, "ConsistentRead": consistent}
+    answer = await client.call("GetItem", orjson.dumps(request), table=table_name)
+    item: WireItem | None = answer.get("Item")
+    return item
+
+
+async def batch_get(
+    client: Client, table_name: str, keys: Sequence[WireItem], *, consistent: bool = True
+) -> list[WireItem]:
+    """The items of these keys that exist, in no order. Each key may be named once."""
+    found: list[WireItem] = []
+    for start in range(0, len(keys), _KEYS_PER_REQUEST):
+        found += await _get_all(
+            client, table_name, list(keys[start : start + _KEYS_PER_REQUEST]), consistent=consistent
+        )
+    return found
+
+
+async def _get_all(client: Client, table_name: str, keys: list[WireItem], *, consistent: bool) -> list[WireItem]:
+    """The items of up to 100 keys; keys that DynamoDB leaves unprocessed are asked for again."""
+    found: list[WireItem] = []
+    patience = client.patience()
+    while True:
+        request = {"RequestItems": {table_name: {"Keys": keys, "ConsistentRead": consistent}}}
+        answer = await client.call("BatchGetItem", orjson.dumps(request), table=table_name, deadline=patience.deadline)
+        found += answer["Responses"].get(table_name, [])
+        left = answer.get("UnprocessedKeys", {}).get(table_name, {}).get("Keys", [])
+        if not left:
+            return found
+        if len(left) < len(keys):
+            patience = client.patience()
+        if not await patience.pause():
+            raise GaveUpError(
+                f"BatchGetItem on table {table_name} left {len(left)} keys unprocessed, again and again",
+                next_step="raise the table's read capacity, or run the command again later",
+            )
+        keys = left
+
+
+async def put_item(client: Client, table_name: str, item: str) -> None:
+    """Writes an item, given as JSON text, over whatever its key holds."""
+    await client.call("PutItem", f'{{"TableName":"{table_name}","Item":{item}}}'.encode(), table=table_name)
+
+
+async def delete_item(client: Client, table_name: str, key: WireItem) -> None:
+    """Deletes the item of a key, where there is one."""
+    await client.call("DeleteItem", orjson.dumps({"TableName": table_name, "Key": key}), table=table_name)
+
+
+def query(client: Client, request: Mapping[str, Any]) -> AsyncIterator[Page]:
+    """Yields the pages of a Query, given as DynamoDB's own parameters (`TableName`, `KeyConditionExpression`, ...)."""
+    return pages(client, "Query", request)

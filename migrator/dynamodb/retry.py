@@ -1,0 +1,58 @@
+"""Trying again: how long to wait between attempts, and when to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential delays with full jitter: each is drawn between 0 and a ceiling that doubles up to `cap`.
+
+    `base` and `cap` are seconds. Full jitter spreads clients that were refused at one moment over the whole interval.
+    """
+
+    base: float = 0.05
+    cap: float = 10.0
+    random: random.Random = field(default_factory=random.Random)
+
+    def delays(self) -> Iterator[float]:
+        """Seconds to wait before the second attempt, the third, and so on, without end."""
+        ceiling = self.base
+        while True:
+            yield self.random.uniform(0, ceiling)
+            ceiling = min(self.cap, ceiling * 2)
+
+
+class Patience:
+    """The time that attempts at one thing may take. Holds how many were made, and the delays still to come.
+
+    `deadline` is a moment of `time.monotonic()`: the one given, or `seconds` from now.
+    """
+
+    def __init__(self, backoff: Backoff, seconds: float, deadline: float | None = None) -> None:
+        self._started = time.monotonic()
+        self._delays = backoff.delays()
+        self.deadline = self._started + seconds if deadline is None else deadline
+        self.attempts = 1
+
+    @property
+    def seconds(self) -> float:
+        """How long attempts have been made."""
+        return time.monotonic() - self._started
+
+    async def pause(self) -> bool:
+        """Waits before the next attempt; returns False, at once, where its turn would come after the deadline."""
+        delay = next(self._delays)
+        if time.monotonic() + delay >= self.deadline:
+            return False
+        await asyncio.sleep(delay)
+        self.attempts += 1
+        return True

@@ -1,0 +1,49 @@
+"""Reading a whole table, in segments that can be read side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from migrator.dynamodb.pacing import UNLIMITED, Pace
+from migrator.dynamodb.pages import Page, WireItem, pages
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from migrator.dynamodb.client import Client
+
+
+def scan(  # noqa: PLR0913 - Scan's own parameters
+    client: Client,
+    table_name: str,
+    *,
+    segment: int = 0,
+    total_segments: int = 1,
+    consistent: bool = True,
+    start_key: WireItem | None = None,
+    limit: int | None = None,
+    pace: Pace = UNLIMITED,
+) -> AsyncIterator[Page]:
+    """Yields the pages of one segment of a table; together the segments hold every item once.
+
+    Args:
+        client: the client to read through.
+        table_name: the table.
+        segment: which segment, from 0.
+        total_segments: into how many the table is divided.
+        consistent: whether items written before must be seen; at twice the read units.
+        start_key: `last_key` of the page after which to go on.
+        limit: items per page; None for as many as DynamoDB gives (1 MB).
+        pace: the read units that may be consumed per second.
+    """
+    request: dict[str, Any] = {
+        "TableName": table_name,
+        "ConsistentRead": consistent,
+        "Segment": segment,
+        "TotalSegments": total_segments,
+    }
+    if start_key is not None:
+        request["ExclusiveStartKey"] = start_key
+    if limit is not None:
+        request["Limit"] = limit
+    return pages(client, "Scan", request, pace=pace)

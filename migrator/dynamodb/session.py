@@ -1,0 +1,137 @@
+"""Where DynamoDB is and who asks: the AWS SDK's own settings, resolved once.
+
+botocore decides: profiles, `AWS_*` variables, SSO, roles, endpoints, CA bundle and proxies mean here what they mean to
+the AWS command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
+from botocore.exceptions import (
+    BotoCoreError,
+    ConfigNotFound,
+    ConfigParseError,
+    NoRegionError,
+    ProfileNotFound,
+)
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
+
+from migrator.dynamodb.errors import Place
+from migrator.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials, ReadOnlyCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A DynamoDB endpoint with the credentials, trust and proxy to reach it. Belongs to one process."""
+
+    region: str
+    endpoint_url: str
+    credentials: Credentials
+    ca_bundle: str | None = None
+    proxy: str | None = None
+    aws: botocore.session.Session | None = None
+
+    @property
+    def place(self) -> Place:
+        """Region and endpoint, as messages tell them."""
+        return Place(self.region, self.endpoint_url)
+
+    async def frozen_credentials(self) -> ReadOnlyCredentials:
+        """The credentials to sign a request with now, renewed where they are about to expire.
+
+        Raises:
+            ConfigurationError: they cannot be renewed.
+        """
+        # Renewing asks another service and blocks; it must not hold up the requests in flight.
+        if isinstance(self.credentials, RefreshableCredentials) and self.credentials.refresh_needed():
+            return await asyncio.to_thread(freeze, self.credentials)
+        return self.credentials.get_frozen_credentials()
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """A TLS context that trusts what botocore trusts.
+
+        Raises:
+            ConfigurationError: the CA bundle cannot be read.
+        """
+        path = self.ca_bundle or str(get_cert_path(verify=True))
+        is_directory = os.path.isdir(path)  # noqa: PTH112 - the path is botocore's, a string
+        try:
+            return ssl.create_default_context(
+                cafile=None if is_directory else path, capath=path if is_directory else None
+            )
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(
+                f"the CA bundle {path} cannot be used: {error}",
+                next_step="correct AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or `ca_bundle` in the AWS configuration",
+            ) from error
+
+
+def open_session(*, profile: str | None = None, region: str | None = None, endpoint_url: str | None = None) -> Session:
+    """Resolves region, endpoint and credentials; what is not given comes from the AWS SDK's own settings.
+
+    Finding credentials may ask other services (SSO, STS, the instance's metadata), and blocks meanwhile.
+
+    Raises:
+        ConfigurationError: no region, no credentials, an unknown profile, expired credentials, an unusable endpoint.
+    """
+    try:
+        aws = botocore.session.Session(profile=profile)
+        credentials = aws.get_credentials()
+        ca_bundle = aws.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+        # A client of botocore's, never used to send: it knows the precedence of every endpoint and region setting.
+        meta = aws.create_client("dynamodb", region_name=region, endpoint_url=endpoint_url, config=Config()).meta
+    except ProfileNotFound as error:
+        raise ConfigurationError(
+            f"AWS profile {profile or os.environ.get('AWS_PROFILE')} is not in the AWS configuration",
+            next_step="`aws configure list-profiles` shows the profiles there are; correct `--profile` or AWS_PROFILE",
+        ) from error
+    except NoRegionError as error:
+        raise ConfigurationError(
+            "no AWS region is set", next_step="give `--region`, or set AWS_REGION or `region` in the AWS profile"
+        ) from error
+    except (ConfigParseError, ConfigNotFound) as error:
+        raise ConfigurationError(
+            f"the AWS configuration cannot be read: {error}", next_step="correct the file that AWS_CONFIG_FILE names"
+        ) from error
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(
+            f"the AWS settings cannot be used: {error}",
+            next_step="check `--profile`, `--region`, `--endpoint-url` and the AWS_* variables",
+        ) from error
+    if credentials is None:
+        raise ConfigurationError(
+            "no AWS credentials were found",
+            next_step="set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`",
+        )
+    freeze(credentials)
+    endpoint = str(meta.endpoint_url)
+    proxy = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme)
+    return Session(str(meta.region_name), endpoint, credentials, ca_bundle, proxy, aws)
+
+
+def freeze(credentials: Credentials) -> ReadOnlyCredentials:
+    """The credentials at this moment, renewed by botocore where they are about to expire.
+
+    Raises:
+        ConfigurationError: they cannot be had.
+    """
+    try:
+        return credentials.get_frozen_credentials()
+    except BotoCoreError as error:
+        raise ConfigurationError(
+            f"the AWS credentials cannot be renewed: {error}",
+            next_step="run `aws sso login` (or renew what the profile names), then run the command again",
+        ) from error
