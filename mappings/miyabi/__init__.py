@@ -1,0 +1,1 @@
+"""The model `miyabi`: the store of a GitHub automation service."""
