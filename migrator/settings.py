@@ -1,0 +1,141 @@
+"""Where the source, the target and the mappings are: one set of settings, read from the environment and from files.
+
+The first of these that names a setting decides: an option of the command, the environment, `.env`, `migrator.toml`,
+`[tool.migrator]` in `pyproject.toml`; the files are those of the working directory. `profile`, `region` and
+`endpoint_url` of a file give way to the AWS SDK's own variables, so that these mean here what they mean to `aws`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, SettingsConfigDict
+
+from migrator.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic_settings import PydanticBaseSettingsSource
+
+DOTENV = Path(".env")
+FILES: tuple[tuple[Path, tuple[str, ...]], ...] = (
+    (Path("migrator.toml"), ()),
+    (Path("pyproject.toml"), ("tool", "migrator")),
+)
+"""The files that may hold settings, the deciding one first, each with the table inside it that does."""
+
+SDK_VARIABLES = {
+    "profile": ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID"),
+    "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "endpoint_url": ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"),
+}
+"""The variables of the AWS SDK before which the same setting in a file gives way."""
+
+
+class FileSettings(BaseModel):
+    """What a file may set, under these names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    database_url: SecretStr | None = None
+    """The source, as SQLAlchemy and libpq write it; without it, libpq's own variables (`PGHOST`, ...) are followed."""
+    mappings: Annotated[tuple[str, ...], NoDecode] = ()
+    """Python modules that define `MODEL`; in a variable, separated by commas."""
+    profile: str | None = None
+    """The profile of the AWS configuration; None leaves it to the SDK."""
+    region: str | None = None
+    """The AWS region; None leaves it to the SDK."""
+    endpoint_url: str | None = None
+    """Where DynamoDB answers; None leaves it to the SDK."""
+
+    @field_validator("mappings", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+
+class Settings(FileSettings, BaseSettings):
+    """The settings of one run."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MIGRATOR_", env_file=DOTENV, env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
+    )
+
+    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102  (as in the base class)
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        files = (InitSettingsSource(settings_cls, _defaults(read_file(path, table))) for path, table in FILES)
+        return env_settings, dotenv_settings, *files
+
+
+def _defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Keep what no variable of the AWS SDK decides, under the names that `Settings` reads."""
+    decided = {name for name, variables in SDK_VARIABLES.items() if any(os.environ.get(each) for each in variables)}
+    return {
+        "DATABASE_URL" if name == "database_url" else name: value
+        for name, value in values.items()
+        if name not in decided
+    }
+
+
+def read_file(path: Path, table: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read the settings in one TOML file; a file or table that is not there sets nothing.
+
+    Raises:
+        ConfigurationError: the file cannot be read or parsed, or holds a key or value that means nothing.
+    """
+    try:
+        content: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}.", next_step=f"Correct {path}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}.") from error
+    for name in table:
+        content = content.get(name, {}) if isinstance(content, dict) else {}
+    try:
+        return FileSettings.model_validate(content).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise _refused(error, where=f"{path}, table [{'.'.join(table)}]" if table else str(path)) from error
+
+
+def load_settings(**options: Any) -> Settings:  # noqa: ANN401  (each is validated as the setting of its name)
+    """Read the settings of the working directory; `options` are those given with the command.
+
+    Raises:
+        ConfigurationError: a file or a variable holds what cannot be used.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise _refused(error, where="the environment or .env") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{DOTENV} cannot be read: {error}.") from error
+    return settings.model_copy(update={name: value for name, value in options.items() if value})
+
+
+def _refused(error: ValidationError, *, where: str) -> ConfigurationError:
+    """Name each setting that cannot be used, never its value: it may be a secret."""
+    reasons = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        name = ".".join(str(part) for part in problem["loc"]) or "the table"
+        unknown = problem["type"] == "extra_forbidden"
+        reasons.append(f"`{name}` is not a setting" if unknown else f"`{name}`: {problem['msg']}")
+    return ConfigurationError(
+        f"Settings in {where} cannot be used: {'; '.join(reasons)}.",
+        next_step=f"The settings are {', '.join(f'`{name}`' for name in FileSettings.model_fields)}.",
+    )
