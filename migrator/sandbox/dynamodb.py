@@ -51,6 +51,9 @@ class DynamoDBEndpoint:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # Where both spellings are set, some clients read the one and some the other.
+            "NO_PROXY": _HOST,
+            "no_proxy": _HOST,
         }
 
 

@@ -1,0 +1,73 @@
+"""Fixtures for the stores. One PostgreSQL and one DynamoDB emulator serve a whole session, or a whole xdist worker."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from migrator.sandbox import DynamoDBEndpoint, scrub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.stores import Database, DynamoDBStore
+
+# Before anything else is imported that could read it: no test may reach a store that it was not given.
+_kept = scrub(os.environ)
+os.environ.clear()
+os.environ.update(_kept)
+os.environ.update(AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+
+from tests.support.stores import Choice, new_database, new_tables  # noqa: E402 - the environment has to be clean first
+
+try:
+    CHOICE = Choice.of(os.environ)
+except ValueError as error:
+    raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Database]:
+    """The PostgreSQL server, as the database to connect to for creating others."""
+    with CHOICE.postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres_server: Database) -> Iterator[Database]:
+    """An empty database of the test's own."""
+    with new_database(postgres_server) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def dynamodb_emulator() -> Iterator[Callable[[str], DynamoDBEndpoint]]:
+    """A function that returns the endpoint of an emulator by its name, which it starts at the first call."""
+    started: dict[str, DynamoDBEndpoint] = {}
+    with ExitStack() as stack:
+
+        def endpoint(name: str) -> DynamoDBEndpoint:
+            if name not in started:
+                started[name] = stack.enter_context(CHOICE.emulator(name))
+            return started[name]
+
+        yield endpoint
+
+
+@pytest.fixture
+def dynamodb(dynamodb_emulator: Callable[[str], DynamoDBEndpoint]) -> Iterator[DynamoDBStore]:
+    """The default DynamoDB, with table names of the test's own."""
+    with new_tables(dynamodb_emulator(CHOICE.emulators[0])) as store:
+        yield store
+
+
+@pytest.fixture(params=CHOICE.emulators)
+def any_dynamodb(
+    request: pytest.FixtureRequest, dynamodb_emulator: Callable[[str], DynamoDBEndpoint]
+) -> Iterator[DynamoDBStore]:
+    """Each DynamoDB that can be had, one after the other, with table names of the test's own."""
+    with new_tables(dynamodb_emulator(request.param)) as store:
+        yield store
