@@ -7,7 +7,7 @@ from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client, Counts
 from migrator.dynamodb.items import batch_get, delete_item, get_item, put_item, query
 from migrator.dynamodb.pacing import UNLIMITED, Pace
-from migrator.dynamodb.pages import Page, WireItem
+from migrator.dynamodb.pages import Page
 from migrator.dynamodb.retry import Backoff
 from migrator.dynamodb.scan import scan
 from migrator.dynamodb.session import Session, open_session
@@ -26,7 +26,6 @@ __all__ = [
     "Response",
     "Session",
     "Transport",
-    "WireItem",
     "Written",
     "batch_get",
     "check",

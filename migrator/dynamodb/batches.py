@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _ITEMS_PER_REQUEST: Final = 25
 # DynamoDB takes 16 MB a request. A character is at most four bytes, so this many need no counting of bytes.
 _CHARACTERS_PER_REQUEST: Final = 4_000_000
-_BETWEEN_ITEMS: Final = '}},{"PutRequest":{"Item":'
-_END: Final = "}}]}}"
+_BETWEEN_ITEMS: Final = b'}},{"PutRequest":{"Item":'
+_END: Final = b"}}]}}"
 _BYTES_PER_WRITE_UNIT: Final = 1024
 
 
@@ -68,15 +68,17 @@ class BatchWriter:
         self._table_name = table_name
         self._pace = pace
         self._units_per_unit = 1.0 + index_share
-        self._opening = f'{{"ReturnConsumedCapacity":"TOTAL","RequestItems":{{"{table_name}":[{{"PutRequest":{{"Item":'
+        self._opening = (
+            f'{{"ReturnConsumedCapacity":"TOTAL","RequestItems":{{"{table_name}":[{{"PutRequest":{{"Item":'.encode()
+        )
 
     async def write(self, items: Sequence[str], *, deadline: float | None = None) -> Written:
         """Writes every item that DynamoDB takes, over whatever its key holds.
 
         Args:
             items: JSON text of one item each, `{"PK":{"S":"USER#1"},...}`, with keys that differ from each other.
-            deadline: a moment of `time.monotonic()` after which nothing is sent; where none is given, attempts end when
-                nothing has been written for the client's `patience`.
+            deadline: a moment of the running loop's `time()` after which nothing is sent; where none is given, attempts
+                end when nothing has been written for the client's `patience`.
 
         Raises:
             GaveUpError: items were still not written at the deadline. Which is not known; writing all again is safe.
@@ -94,11 +96,11 @@ class BatchWriter:
             await asyncio.gather(*tasks, return_exceptions=True)
         return written
 
-    async def _work(self, batches: Iterator[list[str]], written: Written, deadline: float | None) -> None:
+    async def _work(self, batches: Iterator[Sequence[str]], written: Written, deadline: float | None) -> None:
         for batch in batches:
             await self._put(batch, written, deadline)
 
-    async def _put(self, items: list[str], written: Written, deadline: float | None) -> None:
+    async def _put(self, items: Sequence[str], written: Written, deadline: float | None) -> None:
         """Writes one batch; a batch that is refused is written by halves, down to the items that are at fault."""
         try:
             await self._settle(items, written, deadline)
@@ -110,7 +112,7 @@ class BatchWriter:
             await self._put(refusal.items[:middle], written, deadline)
             await self._put(refusal.items[middle:], written, deadline)
 
-    async def _settle(self, items: list[str], written: Written, deadline: float | None) -> None:
+    async def _settle(self, items: Sequence[str], written: Written, deadline: float | None) -> None:
         """Sends items, and again those left unprocessed, until none is left."""
         patience = self._client.patience(deadline)
         while True:
@@ -124,20 +126,22 @@ class BatchWriter:
                 patience = self._client.patience(deadline)
             if not await patience.pause():
                 raise GaveUpError(
-                    f"BatchWriteItem on table {self._table_name} left {len(left)} items unprocessed, again and again",
+                    f"BatchWriteItem on table {self._table_name} left {len(left)} items unprocessed, "
+                    f"{patience.attempts} times within {patience.seconds:.1f} s",
                     safe="items already written stay, and are written again with the same values",
                     next_step="lower `--max-wcu` or raise the table's write capacity, then run the command again",
                 )
             written.unprocessed_retries += 1
             items = left
 
-    async def _send(self, items: list[str], written: Written, deadline: float) -> list[str]:
+    async def _send(self, items: Sequence[str], written: Written, deadline: float) -> list[str]:
         """One request; returns the items that DynamoDB left unprocessed."""
         estimate = 0.0
         if self._pace.max_units is not None:
             estimate = self._units_per_unit * sum(-(-len(item) // _BYTES_PER_WRITE_UNIT) for item in items)
             await self._pace.reserve(estimate)
-        body = f"{self._opening}{_BETWEEN_ITEMS.join(items)}{_END}".encode()
+        # Encoded one by one: joined first, one character beyond ASCII would widen the text of all.
+        body = b"".join((self._opening, _BETWEEN_ITEMS.join([item.encode() for item in items]), _END))
         answer = await self._client.call("BatchWriteItem", body, table=self._table_name, deadline=deadline)
         consumed = _consumed(answer, estimate)
         self._pace.settle(estimate, consumed)
@@ -151,24 +155,21 @@ class BatchWriter:
 class _BatchRefusedError(Exception):
     """A request that DynamoDB refused for one of its items."""
 
-    def __init__(self, items: list[str], error: InvalidRequestError) -> None:
+    def __init__(self, items: Sequence[str], error: InvalidRequestError) -> None:
         super().__init__(error.what)
         self.items = items
         self.error = error
 
 
-def _batches(items: Sequence[str]) -> Iterator[list[str]]:
+def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
     """The items in the portions that one request may carry."""
-    batch: list[str] = []
-    characters = 0
-    for item in items:
-        if len(batch) == _ITEMS_PER_REQUEST or (batch and characters + len(item) > _CHARACTERS_PER_REQUEST):
+    for start in range(0, len(items), _ITEMS_PER_REQUEST):
+        batch = items[start : start + _ITEMS_PER_REQUEST]
+        if sum(map(len, batch)) <= _CHARACTERS_PER_REQUEST:
             yield batch
-            batch, characters = [], 0
-        batch.append(item)
-        characters += len(item)
-    if batch:
-        yield batch
+        else:
+            # Items this large are few, and a request each costs little beside their bytes.
+            yield from ([item] for item in batch)
 
 
 def _consumed(answer: dict[str, Any], estimate: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -26,7 +26,8 @@ async def check(client: Client, table_name: str) -> None:
         ConfigurationError: the credentials are refused.
     """
     request = orjson.dumps({"TableName": table_name})
-    answer = await client.call("DescribeTable", request, table=table_name, deadline=time.monotonic() + _SECONDS)
+    deadline = asyncio.get_running_loop().time() + _SECONDS
+    answer = await client.call("DescribeTable", request, table=table_name, deadline=deadline)
     status = answer["Table"]["TableStatus"]
     if status == "CREATING":
         raise TargetError(

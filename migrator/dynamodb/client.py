@@ -6,7 +6,6 @@ It signs, sends, inspects, and tries again what is worth another attempt. The on
 from __future__ import annotations
 
 import asyncio
-import time
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -103,7 +102,7 @@ class Client:
             operation: DynamoDB's name of it: `BatchWriteItem`.
             body: the request as JSON.
             table: the table concerned, for messages.
-            deadline: a moment of `time.monotonic()`; nothing is sent after it.
+            deadline: a moment of the running loop's `time()`; nothing is sent after it.
 
         Raises:
             AnswerError: DynamoDB refused the request for good (see `migrator.dynamodb.errors`).
@@ -130,7 +129,7 @@ class Client:
         async with self._slots:
             credentials = await self._session.frozen_credentials()
             headers = self._signer.headers(attempt.operation, body, credentials)
-            left = deadline - time.monotonic()
+            left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 raise GaveUpError(f"{attempt} was not sent: its deadline had passed")
             self.counts.requests += 1
@@ -154,9 +153,9 @@ def read_answer(attempt: Attempt, response: Response) -> dict[str, Any]:
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise not_dynamodb(attempt, response.status) from error
+        raise not_dynamodb(attempt) from error
     if not isinstance(answer, dict):
-        raise not_dynamodb(attempt, response.status)
+        raise not_dynamodb(attempt)
     return answer
 
 

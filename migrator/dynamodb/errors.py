@@ -141,11 +141,17 @@ class TableBusyError(AnswerError, TargetError):
     advice = "run the command again in a minute"
 
 
+class NotOfferedError(AnswerError, TargetError):
+    """This DynamoDB does not know the operation: an emulator, as a rule."""
+
+    sentence = "{place} does not offer {operation}"
+
+
 class AccessDeniedError(AnswerError, TargetError):
     """The credentials are valid, and not allowed to do this."""
 
-    sentence = "not allowed: the credentials lack the action dynamodb:{operation} on table {table} ({place})"
-    advice = "allow dynamodb:{operation} on the table and its indexes in the policy of this role or user"
+    sentence = "{attempt} is not allowed to these credentials in {place}: {message}"
+    advice = "allow dynamodb:{operation}, and what the message names, in the policy of this role or user"
 
 
 class CredentialsRefusedError(AnswerError, ConfigurationError):
@@ -175,7 +181,8 @@ _CODES: dict[type[AnswerError], tuple[str, ...]] = {
     ),
     InvalidRequestError: ("ItemCollectionSizeLimitExceededException", "SerializationException", "ValidationException"),
     TableMissingError: ("ResourceNotFoundException", "TableNotFoundException"),
-    TableBusyError: ("LimitExceededException", "ResourceInUseException"),
+    TableBusyError: ("ContinuousBackupsUnavailableException", "LimitExceededException", "ResourceInUseException"),
+    NotOfferedError: ("UnknownOperationException",),
     AccessDeniedError: ("AccessDenied", "AccessDeniedException"),
     CredentialsRefusedError: (
         "ExpiredToken",
@@ -217,13 +224,13 @@ def error_of_answer(attempt: Attempt, status: int, body: bytes) -> MigratorError
         return error_of_code(attempt, status=status, code=code, message=message, body=body)
     if status >= 500:  # noqa: PLR2004 - a load balancer's page, not DynamoDB's answer
         return ServerFaultError(attempt, status=status, code="no code", message="", body=body)
-    return not_dynamodb(attempt, status)
+    return not_dynamodb(attempt)
 
 
-def not_dynamodb(attempt: Attempt, status: int) -> NotDynamoDBError:
+def not_dynamodb(attempt: Attempt) -> NotDynamoDBError:
     """The exception for an answer that is not in DynamoDB's format."""
     return NotDynamoDBError(
-        f"{attempt} was answered with HTTP {status} and no DynamoDB JSON: {attempt.place.endpoint_url} is not "
-        "DynamoDB, or a proxy answers in its place",
+        f"{attempt} was answered, but not in DynamoDB's JSON: {attempt.place.endpoint_url} is not DynamoDB, or a proxy "
+        "answers in its place",
         next_step="check `--endpoint-url`, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL and HTTPS_PROXY",
     )

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from migrator.dynamodb.errors import GaveUpError
-from migrator.dynamodb.pages import Page, WireItem, pages
+from migrator.dynamodb.pages import Page, pages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from migrator.dynamodb.client import Client
+    from migrator.mapping import WireItem
 
 _KEYS_PER_REQUEST: Final = 100
 
@@ -52,7 +53,8 @@ async def _get_all(client: Client, table_name: str, keys: list[WireItem], *, con
             patience = client.patience()
         if not await patience.pause():
             raise GaveUpError(
-                f"BatchGetItem on table {table_name} left {len(left)} keys unprocessed, again and again",
+                f"BatchGetItem on table {table_name} left {len(left)} keys unprocessed, "
+                f"{patience.attempts} times within {patience.seconds:.1f} s",
                 next_step="raise the table's read capacity, or run the command again later",
             )
         keys = left

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from migrator.dynamodb.client import Client
-
-WireItem: TypeAlias = dict[str, dict[str, Any]]
-"""An item, or its key, as DynamoDB JSON: `{"PK": {"S": "USER#1"}}`."""
+    from migrator.mapping import WireItem
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,11 +33,12 @@ class Backoff:
 class Patience:
     """The time that attempts at one thing may take. Holds how many were made, and the delays still to come.
 
-    `deadline` is a moment of `time.monotonic()`: the one given, or `seconds` from now.
+    `deadline` is a moment of the running loop's `time()`: the one given, or `seconds` from now.
     """
 
     def __init__(self, backoff: Backoff, seconds: float, deadline: float | None = None) -> None:
-        self._started = time.monotonic()
+        self._now = asyncio.get_running_loop().time
+        self._started = self._now()
         self._delays = backoff.delays()
         self.deadline = self._started + seconds if deadline is None else deadline
         self.attempts = 1
@@ -46,12 +46,12 @@ class Patience:
     @property
     def seconds(self) -> float:
         """How long attempts have been made."""
-        return time.monotonic() - self._started
+        return self._now() - self._started
 
     async def pause(self) -> bool:
         """Waits before the next attempt; returns False, at once, where its turn would come after the deadline."""
         delay = next(self._delays)
-        if time.monotonic() + delay >= self.deadline:
+        if self._now() + delay >= self.deadline:
             return False
         await asyncio.sleep(delay)
         self.attempts += 1

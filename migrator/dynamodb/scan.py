@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from migrator.dynamodb.pacing import UNLIMITED, Pace
-from migrator.dynamodb.pages import Page, WireItem, pages
+from migrator.dynamodb.pages import Page, pages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from migrator.dynamodb.client import Client
+    from migrator.mapping import WireItem
 
 
 def scan(  # noqa: PLR0913 - Scan's own parameters

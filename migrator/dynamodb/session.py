@@ -40,9 +40,9 @@ class Session:
     region: str
     endpoint_url: str
     credentials: Credentials
+    aws: botocore.session.Session
     ca_bundle: str | None = None
     proxy: str | None = None
-    aws: botocore.session.Session | None = None
 
     @property
     def place(self) -> Place:
@@ -119,7 +119,7 @@ def open_session(*, profile: str | None = None, region: str | None = None, endpo
     freeze(credentials)
     endpoint = str(meta.endpoint_url)
     proxy = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme)
-    return Session(str(meta.region_name), endpoint, credentials, ca_bundle, proxy, aws)
+    return Session(str(meta.region_name), endpoint, credentials, aws, ca_bundle, proxy)
 
 
 def freeze(credentials: Credentials) -> ReadOnlyCredentials:
