@@ -30,6 +30,8 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except MigratorError as error:
         code = _report_error(error)
+    except ExceptionGroup as group:
+        code = _report_group(group, show=invocation.debug)
     except click.ClickException as error:
         code = _report_usage(error)
     except (click.Abort, KeyboardInterrupt) as error:
@@ -63,9 +65,21 @@ def _report_error(error: MigratorError) -> int:
     return error.exit_code
 
 
+def _report_group(group: ExceptionGroup[Exception], *, show: bool) -> int:
+    """Report the first of several tasks that failed, as a rule all for the same reason."""
+    expected, unexpected = group.split(MigratorError)
+    if expected is None or unexpected is not None:
+        return _report_unexpected(unexpected or group, show=show)
+    first: BaseException = expected
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return _report_error(first)
+
+
 def _report_usage(error: click.ClickException) -> int:
-    # A group that is called without a command has printed its help by now.
-    if not isinstance(error, NoArgsIsHelpError):
+    if isinstance(error, NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+    else:
         context = error.ctx if isinstance(error, click.UsageError) else None
         _report(error.format_message(), next_step=f"{context.command_path} --help" if context else None)
     return error.exit_code
