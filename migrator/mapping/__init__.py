@@ -1,0 +1,61 @@
+"""The mapping language: how rows become items, declared once. Pure: no store is touched here, and no clock is read.
+
+A mapping module declares an `Entity` with its `Item`s on a `Table`; a `Model` collects them. From the declaration follow
+`forward` (the items of a row), `Encoder` (the same, compiled), `Inverse` (the row of its items), `claims` (the row of a
+key), `lint`, and the access patterns `Get` and `Query`.
+"""
+
+from migrator.mapping.document import AttributeValue
+from migrator.mapping.encoder import FOREVER, Encoded, Encoder
+from migrator.mapping.entity import (
+    ABSENT,
+    ALL,
+    EPOCH,
+    NATURAL,
+    NULL,
+    SET,
+    TEXT,
+    Attribute,
+    Computed,
+    Counted,
+    Embedded,
+    Entity,
+    Expiry,
+    Item,
+    Large,
+    Null,
+    Selection,
+    only,
+    without,
+)
+from migrator.mapping.errors import MappingError, Undecodable, Unencodable, Unfit
+from migrator.mapping.fingerprint import entity_fingerprint
+from migrator.mapping.forward import Row, WireItem, expiry, forward, owned_keys, row_key
+from migrator.mapping.inverse import Inverse, differing_columns
+from migrator.mapping.kind import Form, RowValue, plain
+from migrator.mapping.lint import Problem, lint
+from migrator.mapping.model import Model
+from migrator.mapping.ownership import Claim, claims
+from migrator.mapping.pattern import Get, Pattern, Query
+from migrator.mapping.plan import Projected
+from migrator.mapping.table import (
+    ON_DEMAND,
+    B,
+    Index,
+    KeyAttribute,
+    N,
+    OnDemand,
+    Provisioned,
+    S,
+    Table,
+)
+
+__all__ = [
+    "ABSENT", "ALL", "EPOCH", "FOREVER", "NATURAL", "NULL", "ON_DEMAND", "SET", "TEXT",
+    "Attribute", "AttributeValue", "B", "Claim", "Computed", "Counted", "Embedded", "Encoded", "Encoder", "Entity",
+    "Expiry", "Form", "Get", "Index", "Inverse", "Item", "KeyAttribute", "Large", "MappingError", "Model", "N", "Null",
+    "OnDemand", "Pattern", "Problem", "Projected", "Provisioned", "Query", "Row", "RowValue", "S", "Selection", "Table",
+    "Undecodable", "Unencodable", "Unfit", "WireItem",
+    "claims", "differing_columns", "entity_fingerprint", "expiry", "forward", "lint", "only", "owned_keys", "plain",
+    "row_key", "without",
+]  # fmt: skip

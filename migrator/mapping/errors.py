@@ -1,0 +1,48 @@
+"""Why a value, a key or a declaration cannot be used, said so that its reader can act."""
+
+from __future__ import annotations
+
+from migrator.errors import ConfigurationError, MigratorError
+
+
+class MappingError(ConfigurationError):
+    """A declaration contradicts itself: raised while the mapping module is imported, before any store is touched."""
+
+
+class Unfit(ValueError):  # noqa: N818 - a value is unfit, which is not an error of the program
+    """One value has no exact form in DynamoDB.
+
+    Raised inside the codec, where neither table nor column is known; `Unencodable` adds them.
+    `policy` names the declaration that would allow the value, where there is one.
+    """
+
+    def __init__(self, reason: str, policy: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.policy = policy
+
+
+class Unencodable(MigratorError):
+    """A row has no exact items: it is set aside under its key, and the rest goes on."""
+
+    def __init__(self, table: str, key: tuple[str, ...], column: str, unfit: Unfit) -> None:
+        self.table = table
+        self.key = key
+        self.column = column
+        self.reason = unfit.reason
+        self.policy = unfit.policy
+        super().__init__(
+            f"{table} ({', '.join(key)}), column {column}: {unfit.reason}",
+            safe="The row is unchanged in PostgreSQL, and no item was written for it.",
+            next_step=unfit.policy or "Correct the row, then run the command again.",
+        )
+
+
+class Undecodable(MigratorError):
+    """An item does not have the form that its mapping gives it."""
+
+    def __init__(self, entity: str, where: str, reason: str) -> None:
+        self.entity = entity
+        self.where = where
+        self.reason = reason
+        super().__init__(f"an item of {entity} cannot be read back at {where}: {reason}")

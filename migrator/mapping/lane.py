@@ -1,0 +1,209 @@
+"""What compiled encoders call at run time: the few steps that are not straight-line text.
+
+Each handles ordinary values fast and raises `Doubt` at the first sign of anything else; the row then takes the readable
+path, which decides.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import date
+from functools import lru_cache
+from json.encoder import encode_basestring as quote
+from typing import TYPE_CHECKING, Any, Final
+
+from migrator.mapping import instant
+from migrator.mapping.document import to_attribute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from migrator.mapping.document import AttributeValue
+    from migrator.mapping.kind import Kind, RowValue
+
+
+class Doubt(Exception):  # noqa: N818 - a signal between the two paths, never seen outside
+    """A value that the compiled path leaves to the readable one."""
+
+
+class _Number(str):
+    """The literal of a JSON number, told apart from a string."""
+
+    __slots__ = ()
+
+
+def _refuse_constant(_name: str) -> object:
+    raise Doubt
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise Doubt
+    return document
+
+
+_PLAIN_DIGITS: Final = 38
+_SHALLOW: Final = 24
+_decode_jsonb: Final = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant).decode
+_decode_json: Final = json.JSONDecoder(
+    parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant, object_pairs_hook=_unique
+).decode
+
+
+def jsonb(text: str) -> str:
+    """The wire's text of a jsonb document."""
+    if text.count("{") + text.count("[") > _SHALLOW:
+        return _deep(text, _decode_jsonb(text))
+    return _document(_decode_jsonb(text))
+
+
+def json_text(text: str) -> str:
+    """The wire's text of a json document."""
+    return _deep(text, _decode_json(text))
+
+
+def _deep(text: str, value: object) -> str:
+    """As `_document`, for a text whose depth the count of its brackets does not bound."""
+    if _depth(value) > _SHALLOW:
+        raise Doubt(text)
+    return _document(value)
+
+
+def _depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+
+
+def _document(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    kind = type(value)
+    if kind is str:
+        return f'{{"S":{quote(value)}}}'
+    if kind is _Number:
+        if len(value) > _PLAIN_DIGITS or "e" in value or "E" in value or value == "-0":
+            raise Doubt
+        return f'{{"N":"{value}"}}'
+    if kind is dict:
+        if "" in value:
+            raise Doubt
+        return f'{{"M":{{{",".join([f"{quote(key)}:{_document(member)}" for key, member in value.items()])}}}}}'
+    if kind is list:
+        return f'{{"L":[{",".join(map(_document, value))}]}}'
+    if value is None:
+        return '{"NULL":true}'
+    return '{"BOOL":true}' if value else '{"BOOL":false}'
+
+
+def numeric(value: Decimal) -> str:
+    """The text of a numeric's Number."""
+    text = str(value)
+    if len(text) > _PLAIN_DIGITS or not text.lstrip("-")[0].isdigit() or "E" in text or text[0] == "-" and not value:
+        raise Doubt
+    return text
+
+
+def double(value: float) -> str:
+    """The text of a floating-point number's Number."""
+    text = repr(value)
+    if "e" in text or "n" in text or text == "-0.0":
+        raise Doubt
+    return text
+
+
+def binary(value: bytes) -> str:
+    """The text of a Binary."""
+    return base64.b64encode(value).decode("ascii")
+
+
+def text_element(value: str | None) -> str:
+    """One element of an array of texts."""
+    return '{"NULL":true}' if value is None else f'{{"S":{quote(value)}}}'
+
+
+def integer_element(value: int | None) -> str:
+    """One element of an array of integers."""
+    if value is None:
+        return '{"NULL":true}'
+    if type(value) is not int:
+        raise Doubt
+    return f'{{"N":"{value}"}}'
+
+
+def numeric_element(value: Decimal | None) -> str:
+    """One element of an array of numerics."""
+    return '{"NULL":true}' if value is None else f'{{"N":"{numeric(value)}"}}'
+
+
+def element(kind: Kind, value: RowValue) -> str:
+    """One element of an array of any other kind."""
+    if isinstance(value, list):
+        raise Doubt
+    return '{"NULL":true}' if value is None else wire(kind, value, 1)
+
+
+def elements(values: list[Any], write: Callable[[Any], str]) -> str:
+    """The elements of a List."""
+    return ",".join(map(write, values))
+
+
+def member(kind: Kind, value: RowValue) -> str:
+    """One member of a Set of any kind but text."""
+    return quote(kind.to_attribute(value, 1)[kind.type])
+
+
+def members(values: list[Any], write: Callable[[Any], str]) -> str:
+    """The members of a Set, each held once."""
+    if not values or len(set(values)) != len(values):
+        raise Doubt
+    return ",".join(map(write, values))
+
+
+def not_null(document: str) -> str:
+    """A document that is not JSON null."""
+    if document == '{"NULL":true}':
+        raise Doubt
+    return document
+
+
+def padded(value: int, width: int) -> str:
+    """An integer padded with zeros."""
+    if not 0 <= value < 10**width:
+        raise Doubt
+    return f"{value:0{width}}"
+
+
+def wire(kind: Kind, value: RowValue, level: int) -> str:
+    """The wire's text by the kind's own rule, for kinds whose form is rarely wanted."""
+    return typed(kind.to_attribute(value, level))
+
+
+def computed(value: object, level: int) -> str:
+    """The wire's text of what a computed attribute's function returned."""
+    return typed(to_attribute(value, level))
+
+
+def typed(value: AttributeValue) -> str:
+    """The wire's text of a typed value."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@lru_cache(maxsize=4096)
+def day_seconds(day: str) -> int:
+    """Unix seconds at the start of an ISO day."""
+    return (date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()) * 86_400
+
+
+def unix(text: str) -> int:
+    """Whole Unix seconds of an instant as PostgreSQL prints it."""
+    return day_seconds(text[:10]) + int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
+
+
+def fixed(text: str, spec: str) -> str:
+    """An instant of a fixed width finer than a second."""
+    return instant.iso_fixed(text, spec)
+
+
+boolean: Final = ("false", "true")

@@ -1,0 +1,172 @@
+"""Access patterns: the application's questions, asked of DynamoDB by key and of PostgreSQL by SQL, from one declaration.
+
+A pattern names the entity, the item and the index it reads; its parameters are the columns of the key templates there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from migrator.errors import UsageError
+from migrator.mapping.errors import MappingError, Unfit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from migrator.mapping.document import AttributeValue
+    from migrator.mapping.entity import Entity
+    from migrator.mapping.plan import BoundIndex, BoundItem, Slot
+
+Request: TypeAlias = dict[str, Any]
+"""The parameters of a DynamoDB operation, values typed as on the wire; boto3's client takes it as it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Get:
+    """One item by its whole key."""
+
+    id: str
+    question: str
+    entity: Entity
+    item: int = 0
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The columns whose values it takes."""
+        return _columns(_item(self).keys)
+
+    def request(self, **parameters: object) -> Request:
+        """The GetItem request for these values."""
+        row = _row(self, parameters)
+        key = {slot.attribute.name: _value(self, slot, row) for slot in _item(self).keys}
+        return {"TableName": self.entity.table.name, "Key": key}
+
+    def statement(self, **parameters: object) -> sa.Select[Any]:
+        """The same question to the source."""
+        return sa.select(self.entity.source).where(*_equal(self.entity, self.parameters, _row(self, parameters)))
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """The items of one partition, in the order of their sort key, whose sort key begins as this entity's does."""
+
+    id: str
+    question: str
+    entity: Entity
+    item: int = 0
+    index: str | None = None
+    descending: bool = False
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The key it asks by: the item's own, or the index's."""
+        item = _item(self)
+        return item.keys if self.index is None else _index(self, item).slots
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The columns whose values it takes."""
+        return self.slots[0].template.columns
+
+    def request(
+        self, *, limit: int | None = None, start_key: Mapping[str, AttributeValue] | None = None, **parameters: object
+    ) -> Request:
+        """The Query request for these values, one page of at most `limit` items after `start_key`."""
+        row = _row(self, parameters)
+        partition, *sort = self.slots
+        request: Request = {
+            "TableName": self.entity.table.name,
+            "KeyConditionExpression": "#p = :p",
+            "ExpressionAttributeNames": {"#p": partition.attribute.name},
+            "ExpressionAttributeValues": {":p": _value(self, partition, row)},
+            "ScanIndexForward": not self.descending,
+        }
+        if sort and sort[0].template.prefix:
+            request["KeyConditionExpression"] += " AND begins_with(#s, :s)"
+            request["ExpressionAttributeNames"]["#s"] = sort[0].attribute.name
+            request["ExpressionAttributeValues"][":s"] = {"S": sort[0].template.prefix}
+        if self.index is not None:
+            request["IndexName"] = self.index
+        if limit is not None:
+            request["Limit"] = limit
+        if start_key is not None:
+            request["ExclusiveStartKey"] = dict(start_key)
+        return request
+
+    def statement(self, **parameters: object) -> sa.Select[Any]:
+        """The same question to the source, in the same order (ties of an index are in no order)."""
+        source = self.entity.source
+        item = _item(self)
+        conditions = _equal(self.entity, self.parameters, _row(self, parameters))
+        if self.index is not None:
+            conditions += [source.columns[name].is_not(None) for name in _index(self, item).nullable]
+        declared = self.entity.items[self.item].when
+        if declared is not None:
+            conditions.append(declared)
+        order = [source.columns[name] for slot in self.slots[1:] for name in slot.template.columns]
+        return sa.select(source).where(*conditions).order_by(*(c.desc() if self.descending else c.asc() for c in order))
+
+
+Pattern: TypeAlias = Get | Query
+
+
+def _item(pattern: Pattern) -> BoundItem:
+    items = pattern.entity.plan.items
+    if not 0 <= pattern.item < len(items):
+        raise MappingError(
+            f"access pattern {pattern.id} reads item {pattern.item} of {pattern.entity.name}, which has {len(items)}",
+            next_step="Name one of the entity's items, counted from 0.",
+        )
+    return items[pattern.item]
+
+
+def _index(pattern: Query, item: BoundItem) -> BoundIndex:
+    found = next((index for index in item.indexes if index.index.name == pattern.index), None)
+    if found is None:
+        raise MappingError(
+            f"access pattern {pattern.id} reads index {pattern.index}, which item {pattern.item} of "
+            f"{pattern.entity.name} is not in",
+            next_step="Give the item the index's keys, or read another item.",
+        )
+    return found
+
+
+def _columns(slots: tuple[Slot, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(column for slot in slots for column in slot.template.columns))
+
+
+def _row(pattern: Pattern, parameters: dict[str, object]) -> dict[str, Any]:
+    """The parameters as a row carries them."""
+    wanted = set(pattern.parameters)
+    if parameters.keys() != wanted:
+        raise UsageError(
+            f"access pattern {pattern.id} takes {', '.join(sorted(wanted))}; given: {', '.join(sorted(parameters)) or 'nothing'}"
+        )
+    kinds = pattern.entity.plan.kinds
+    row = {}
+    for name, value in parameters.items():
+        plain = str(value) if isinstance(value, UUID) else value
+        plain = plain.isoformat() if isinstance(plain, (datetime, date)) else plain
+        try:
+            row[name] = kinds[name].from_user(plain)
+        except Unfit as unfit:
+            raise UsageError(f"access pattern {pattern.id}, parameter {name}: {unfit.reason}") from unfit
+    return row
+
+
+def _value(pattern: Pattern, slot: Slot, row: dict[str, Any]) -> AttributeValue:
+    try:
+        return slot.value(row)
+    except Unfit as unfit:
+        raise UsageError(f"access pattern {pattern.id}, {slot.attribute.name}: {unfit.reason}") from unfit
+
+
+def _equal(entity: Entity, names: tuple[str, ...], row: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
+    """`column = value`, the value given as text and cast by PostgreSQL to the column's own type."""
+    columns = entity.source.columns
+    return [columns[name] == sa.cast(sa.literal(str(row[name]), sa.Text), columns[name].type) for name in names]
