@@ -22,10 +22,14 @@ _CHEAP: Final = (kinds.Text, kinds.Printed, kinds.Integer, kinds.Boolean, kinds.
 
 
 class Assembly:
-    """The statements that encode one row of an entity, of which the values are in `row` and the items go to `append`."""
+    """The statements that encode one row of an entity, of which the values are in `row` and the items go to `append`.
 
-    def __init__(self, entity: Entity) -> None:
+    `trailing` values follow the projection's in a row, and are passed over.
+    """
+
+    def __init__(self, entity: Entity, trailing: int) -> None:
         self.entity = entity
+        self._trailing = trailing
         self.plan = entity.plan
         self.names = Names(self.plan, {projected.name: f"v{i}" for i, projected in enumerate(self.plan.projection)})
         self._members: dict[tuple[str, int], str] = {}
@@ -35,7 +39,7 @@ class Assembly:
         """All of them, in order."""
         ttl = self._ttl()
         bodies = [self._item(item) for item in self.plan.items]
-        variables = ", ".join(self.names.columns.values())
+        variables = ", ".join([*self.names.columns.values(), *["_"] * self._trailing])
         return [
             f"{variables}, = row",
             *emission.guards(self.names),

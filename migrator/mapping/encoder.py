@@ -46,11 +46,14 @@ class Encoded:
 
 
 class Encoder:
-    """An entity's compiled encoder. `source_code` is the generated function, for whoever wants to read it."""
+    """An entity's compiled encoder. `source_code` is the generated function, for whoever wants to read it.
 
-    def __init__(self, entity: Entity) -> None:
+    `trailing` is how many values follow the projection's in each row (the source edge appends the key as text).
+    """
+
+    def __init__(self, entity: Entity, *, trailing: int = 0) -> None:
         self.entity = entity
-        self.source_code, namespace = _generate(entity)
+        self.source_code, namespace = _generate(entity, trailing)
         file = f"<encoder of {entity.name}>"
         linecache.cache[file] = (len(self.source_code), None, self.source_code.splitlines(keepends=True), file)
         exec(compile(self.source_code, file, "exec"), namespace)  # noqa: S102 - the source is made here, from the plan
@@ -80,9 +83,9 @@ class Encoder:
         return Encoded(items, failures, expired)
 
 
-def _generate(entity: Entity) -> tuple[str, dict[str, Any]]:
+def _generate(entity: Entity, trailing: int) -> tuple[str, dict[str, Any]]:
     """The function's source and the names it finds its helpers under."""
-    assembly = Assembly(entity)
+    assembly = Assembly(entity, trailing)
     source = "\n".join(
         [
             "def encode(rows, now, items):",
