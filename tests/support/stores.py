@@ -4,9 +4,9 @@ Which stores is chosen by the environment, and nothing but these variables:
 
 - none of them: an embedded PostgreSQL and MiniStack, both started for the tests;
 - `MIGRATOR_TEST_DATABASE_URL`, `MIGRATOR_TEST_DYNAMODB_ENDPOINT`: the stores they name. With the latter go
-  `MIGRATOR_TEST_AWS_ACCESS_KEY_ID`, `MIGRATOR_TEST_AWS_SECRET_ACCESS_KEY` and `MIGRATOR_TEST_AWS_REGION`, for an endpoint
-  that checks them. A store on another machine is refused unless `MIGRATOR_TEST_ALLOW_REMOTE=1`: the tests write and
-  corrupt;
+  `MIGRATOR_TEST_AWS_ACCESS_KEY_ID`, `MIGRATOR_TEST_AWS_SECRET_ACCESS_KEY` and `MIGRATOR_TEST_AWS_REGION`, for an
+  endpoint that checks them. A store on another machine is refused unless `MIGRATOR_TEST_ALLOW_REMOTE=1`: the tests
+  write and corrupt;
 - `MIGRATOR_TEST_STORES=containers`: testcontainers, with the images of PostgreSQL and DynamoDB Local. This path is
   type-checked, but has not been run yet: no Docker engine could be had.
 """
