@@ -1,0 +1,1 @@
+"""The source edge: what the toolkit reads from PostgreSQL, and what it keeps there in its own schema `migrator`."""

@@ -1,0 +1,55 @@
+"""Marks: rows whose items are not known to be in the target. Here: the ones that were set aside with a reason."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from migrator.postgres.errors import errors_explained
+from migrator.postgres.queries import QUERIES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from migrator.postgres.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A row that is set aside: its key (column name -> text), and the reason, which holds no value of the row."""
+
+    row_key: Mapping[str, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A row set aside, as it is on record; `operation` is `copy` where a copy did it."""
+
+    id: int
+    source: str
+    operation: str
+    row_key: Mapping[str, str] | None
+    marked_at: datetime
+    reason: str
+
+
+async def set_aside(connection: Connection, source: str, *, limit: int) -> list[Mark]:
+    """Return rows of a source that are set aside, the oldest first."""
+    with errors_explained(f"read the rows of {source} that were set aside", connection=connection):
+        found = await connection.fetch(QUERIES["set_aside"], source, limit)
+    return [Mark(**{**row, "row_key": row["row_key"] and json.loads(row["row_key"])}) for row in found]
+
+
+async def set_aside_count(connection: Connection, source: str) -> int:
+    """Return how many rows of a source are set aside."""
+    with errors_explained(f"count the rows of {source} that were set aside", connection=connection):
+        return int(await connection.fetchval(QUERIES["set_aside_count"], source))
+
+
+async def clear(connection: Connection, mark: int) -> bool:
+    """Delete a mark; return whether it was there."""
+    with errors_explained(f"clear the mark {mark}", connection=connection):
+        return await connection.fetchval(QUERIES["clear_mark"], mark) is not None

@@ -1,0 +1,257 @@
+-- The SQL of the source edge that is the same for every table. Each statement stands under its name and what it does.
+
+-- name: writability
+-- Whether this session may write: it may not on a replica, nor where transactions begin read-only.
+SELECT pg_is_in_recovery() AS in_recovery, current_setting('transaction_read_only')::bool AS read_only
+
+-- name: lock_patience
+-- Bounds how long the statements of this transaction wait for a lock. $1: a duration, such as 2s.
+SELECT set_config('lock_timeout', $1, true)
+
+-- name: lock
+-- Takes the lock of the name $1 for the session, once it is free.
+SELECT pg_advisory_lock(hashtextextended('migrator:' || $1, 0))
+
+-- name: unlock
+-- Frees the lock of the name $1.
+SELECT pg_advisory_unlock(hashtextextended('migrator:' || $1, 0))
+
+-- name: lock_holder
+-- The session that holds the lock of the name $1; without pg_read_all_stats the start of another role's session is null.
+SELECT activity.pid, activity.application_name, date_trunc('second', activity.backend_start)::text AS since
+FROM pg_locks
+JOIN pg_stat_activity AS activity USING (pid)
+CROSS JOIN (SELECT hashtextextended('migrator:' || $1, 0) AS key) AS wanted
+WHERE locktype = 'advisory'
+  AND granted
+  AND objsubid = 1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND classid = ((wanted.key >> 32) & 4294967295)::oid
+  AND objid = (wanted.key & 4294967295)::oid
+
+-- name: table
+-- The relation that to_regclass finds under the quoted name $1: its kind, and what would make reading it incomplete.
+SELECT relation.oid,
+       namespace.nspname AS schema,
+       relation.relname AS name,
+       relation.relkind::text AS kind,
+       relation.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = relation.oid) AS inherited
+FROM pg_class AS relation
+JOIN pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+WHERE relation.oid = to_regclass($1)
+
+-- name: columns
+-- The columns of the relation $1 in order. A domain's base is the type at its end, however many domains stand between.
+WITH RECURSIVE base AS (
+    SELECT attribute.attnum, attribute.atttypid AS oid
+    FROM pg_attribute AS attribute
+    WHERE attribute.attrelid = $1 AND attribute.attnum > 0 AND NOT attribute.attisdropped
+    UNION ALL
+    SELECT base.attnum, type.typbasetype
+    FROM base
+    JOIN pg_type AS type ON type.oid = base.oid
+    WHERE type.typtype = 'd'
+)
+SELECT attribute.attname AS name,
+       format_type(attribute.atttypid, -1) AS type,
+       format_type(attribute.atttypid, attribute.atttypmod) AS declared_type,
+       format_type(base.oid, -1) AS base_type,
+       attribute.attnotnull AS not_null,
+       attribute.attgenerated <> '' AS generated,
+       CASE WHEN attribute.attcollation <> 0 THEN attribute.attcollation::regcollation::text END AS collation,
+       ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = base.oid ORDER BY enumsortorder) AS labels
+FROM pg_attribute AS attribute
+JOIN base ON base.attnum = attribute.attnum
+JOIN pg_type AS base_type ON base_type.oid = base.oid AND base_type.typtype <> 'd'
+WHERE attribute.attrelid = $1
+ORDER BY attribute.attnum
+
+-- name: primary_key
+-- The names of the primary key's columns of the relation $1, in the key's order.
+SELECT attribute.attname AS name
+FROM pg_index AS index
+CROSS JOIN unnest(index.indkey) WITH ORDINALITY AS part(attnum, number)
+JOIN pg_attribute AS attribute ON attribute.attrelid = index.indrelid AND attribute.attnum = part.attnum
+WHERE index.indrelid = $1 AND index.indisprimary AND part.number <= index.indnkeyatts
+ORDER BY part.number
+
+-- name: types
+-- The types that the names $1 stand for, without their modifiers; null where a name means none.
+SELECT format_type(to_regtype(name), -1) AS type
+FROM unnest($1::text[]) WITH ORDINALITY AS declared(name, number)
+ORDER BY number
+
+-- name: size
+-- The planner's estimate of the rows of the relation $1 with its partitions, whether it covers them all, and their bytes.
+SELECT coalesce(sum(greatest(leaf.reltuples, 0)), 0)::bigint AS rows,
+       coalesce(bool_and(leaf.reltuples >= 0), false) AS analyzed,
+       coalesce(sum(pg_relation_size(leaf.oid)), 0)::bigint AS bytes
+FROM pg_class AS leaf
+WHERE leaf.relkind = 'r'
+  AND leaf.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
+
+-- name: capture_installed
+-- For each quoted table name in $1, whether the toolkit's capture trigger is on it and fires always.
+SELECT EXISTS (
+    SELECT
+    FROM pg_trigger AS capture
+    WHERE capture.tgrelid = to_regclass(wanted.name)
+      AND capture.tgname = 'migrator_capture'
+      AND capture.tgenabled = 'A'
+) AS installed
+FROM unnest($1::text[]) WITH ORDINALITY AS wanted(name, number)
+ORDER BY number
+
+-- name: database
+-- The name of this session's database.
+SELECT current_database()
+
+-- name: versions_table
+-- Whether the toolkit's schema holds the table of its versions. Read from the catalog: no privilege is needed.
+SELECT EXISTS (
+    SELECT
+    FROM pg_class AS relation
+    JOIN pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+    WHERE namespace.nspname = 'migrator' AND relation.relname = 'versions'
+)
+
+-- name: schema_exists
+-- Whether there is a schema migrator; an administrator may have made it for a role that may not create schemas.
+SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'migrator')
+
+-- name: create_schema
+-- Makes the toolkit's schema.
+CREATE SCHEMA migrator
+
+-- name: installed_version
+-- The latest version of the toolkit's schema that is installed.
+SELECT coalesce(max(version), 0) FROM migrator.versions
+
+-- name: record_version
+-- Records that the version $1 is installed.
+INSERT INTO migrator.versions (version) VALUES ($1)
+
+-- name: install_lock
+-- Lets one session at a time install, until its transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('migrator:install', 0))
+
+-- name: copy
+-- The copy of the source $2 for the model $1.
+SELECT model, source, mapping_fingerprint, schema_fingerprint, followed, started_at, finished_at
+FROM migrator.copies
+WHERE model = $1 AND source = $2
+
+-- name: copies
+-- All copies for the model $1, with the totals of their ranges.
+SELECT copies.model, copies.source, copies.mapping_fingerprint, copies.schema_fingerprint, copies.followed,
+       copies.started_at, copies.finished_at,
+       coalesce(sum(row_count), 0)::bigint AS rows,
+       coalesce(sum(item_count), 0)::bigint AS items,
+       coalesce(sum(expired_count), 0)::bigint AS expired,
+       coalesce(sum(set_aside_count), 0)::bigint AS set_aside
+FROM migrator.copies
+LEFT JOIN migrator.copy_ranges USING (model, source)
+WHERE copies.model = $1
+GROUP BY copies.model, copies.source
+ORDER BY copies.source
+
+-- name: begin_copy
+-- Records a copy that begins: model, source, the fingerprints of mapping and schema, whether capture is on.
+INSERT INTO migrator.copies (model, source, mapping_fingerprint, schema_fingerprint, followed)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING
+RETURNING model, source, mapping_fingerprint, schema_fingerprint, followed, started_at, finished_at
+
+-- name: begin_range
+-- Records a range of a copy that begins: model, source, number, lower and upper bound.
+INSERT INTO migrator.copy_ranges (model, source, number, lower, upper) VALUES ($1, $2, $3, $4, $5)
+
+-- name: ranges
+-- The ranges of the copy of the source $2 for the model $1, in order.
+SELECT number, lower, upper, position, row_count AS rows, item_count AS items, expired_count AS expired,
+       set_aside_count AS set_aside, last_sent_at, settled_at
+FROM migrator.copy_ranges
+WHERE model = $1 AND source = $2
+ORDER BY number
+
+-- name: sending
+-- Records that requests for rows of a range are about to be sent: model, source, number, and the copy's start.
+UPDATE migrator.copy_ranges
+SET last_sent_at = clock_timestamp()
+WHERE model = $1 AND source = $2 AND number = $3
+  AND EXISTS (SELECT FROM migrator.copies WHERE model = $1 AND source = $2 AND started_at = $4)
+RETURNING number
+
+-- name: settle
+-- Moves a range from the position $5 to $6, adds to its counts ($7 to $10), ends it where $11 says so, and marks the rows
+-- that were set aside ($12 their keys as JSON, $13 the reasons). Moves nothing where the copy that started at $4 is not
+-- the one on record, or the range is elsewhere.
+WITH moved AS (
+    UPDATE migrator.copy_ranges
+    SET position = $6::text[],
+        row_count = row_count + $7,
+        item_count = item_count + $8,
+        expired_count = expired_count + $9,
+        set_aside_count = set_aside_count + $10,
+        settled_at = CASE WHEN $11 THEN clock_timestamp() END
+    WHERE model = $1 AND source = $2 AND number = $3
+      AND position IS NOT DISTINCT FROM $5::text[]
+      AND settled_at IS NULL
+      AND EXISTS (SELECT FROM migrator.copies WHERE model = $1 AND source = $2 AND started_at = $4)
+    RETURNING last_sent_at, settled_at
+), marked AS (
+    INSERT INTO migrator.marks (source, operation, row_key, reason)
+    SELECT $2, 'copy', aside.row_key::jsonb, aside.reason
+    FROM moved, unnest($12::text[], $13::text[]) AS aside(row_key, reason)
+)
+SELECT last_sent_at, settled_at FROM moved
+
+-- name: finish_copy
+-- Records that a copy is done, if every one of its ranges is settled: model, source, and the copy's start.
+UPDATE migrator.copies
+SET finished_at = clock_timestamp()
+WHERE model = $1 AND source = $2 AND started_at = $3
+  AND NOT EXISTS (SELECT FROM migrator.copy_ranges WHERE model = $1 AND source = $2 AND settled_at IS NULL)
+RETURNING finished_at
+
+-- name: drop_copy
+-- Forgets the copy of the source $2 for the model $1, its ranges with it.
+DELETE FROM migrator.copies WHERE model = $1 AND source = $2
+
+-- name: drop_copy_marks
+-- Forgets the rows that a copy of the source $1 has set aside.
+DELETE FROM migrator.marks WHERE source = $1 AND operation = 'copy'
+
+-- name: set_aside
+-- The rows of the source $1 that were set aside, the oldest first, $2 at most.
+SELECT id, source, operation, row_key::text, marked_at, reason
+FROM migrator.marks
+WHERE source = $1 AND reason IS NOT NULL
+ORDER BY id
+LIMIT $2
+
+-- name: set_aside_count
+-- How many rows of the source $1 are set aside.
+SELECT count(*) FROM migrator.marks WHERE source = $1 AND reason IS NOT NULL
+
+-- name: clear_mark
+-- Deletes the mark $1.
+DELETE FROM migrator.marks WHERE id = $1 RETURNING id
+
+-- name: record_verification
+-- Records a verification that is done: model, fingerprint of its mapping, start, scope and counts as JSON, verdict.
+INSERT INTO migrator.verifications (model, mapping_fingerprint, started_at, finished_at, scope, counts, clean)
+VALUES ($1, $2, $3, clock_timestamp(), $4::text::jsonb, $5::text::jsonb, $6)
+RETURNING model, mapping_fingerprint, started_at, finished_at, scope::text, counts::text, clean
+
+-- name: verifications
+-- The verifications of the model $1, the latest first, $2 at most.
+SELECT model, mapping_fingerprint, started_at, finished_at, scope::text, counts::text, clean
+FROM migrator.verifications
+WHERE model = $1
+ORDER BY id DESC
+LIMIT $2
+
+-- name: now
+-- The server's clock, by which all ages are judged.
+SELECT clock_timestamp()

@@ -1,0 +1,89 @@
+"""The toolkit's own schema `migrator` in the source database: installed by version, once, by whoever comes first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from migrator.errors import ConfigurationError
+from migrator.postgres.errors import errors_explained
+from migrator.postgres.identifiers import quoted
+from migrator.postgres.queries import QUERIES, named_statements
+
+if TYPE_CHECKING:
+    from migrator.postgres.connection import Connection
+
+_VERSIONS: Final = tuple(named_statements("schema.sql").values())
+LATEST: Final = len(_VERSIONS)
+
+
+async def installed_version(connection: Connection) -> int:
+    """Return the version of the schema that is installed; 0: none is.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached, or the role may not read the schema.
+    """
+    with errors_explained("read the schema migrator", connection=connection, privilege="USAGE ON SCHEMA migrator"):
+        if not await connection.fetchval(QUERIES["versions_table"]):
+            return 0
+        return int(await connection.fetchval(QUERIES["installed_version"]))
+
+
+async def install(connection: Connection) -> bool:
+    """Bring the schema to the latest version, in one transaction; return whether anything had to be done.
+
+    Raises:
+        ConfigurationError: a newer release of the toolkit has installed a later version.
+        SourceError: PostgreSQL cannot be reached, or the role may not create the schema.
+    """
+    if await _checked_version(connection) == LATEST:
+        return False
+    database = await _database(connection)
+    with errors_explained(
+        "install the schema migrator",
+        safe="the schema is as it was",
+        connection=connection,
+        privilege=f"CREATE ON DATABASE {quoted(database)}",
+    ):
+        async with connection.transaction():
+            await connection.execute(QUERIES["install_lock"])
+            # Whoever held the lock may have done it.
+            version = await installed_version(connection)
+            if not await connection.fetchval(QUERIES["schema_exists"]):
+                await connection.execute(QUERIES["create_schema"])
+            for number in range(version + 1, LATEST + 1):
+                await connection.execute(_VERSIONS[number - 1])
+                await connection.execute(QUERIES["record_version"], number)
+    return version < LATEST
+
+
+async def require(connection: Connection) -> None:
+    """Refuse to go on without the schema.
+
+    Raises:
+        ConfigurationError: it is not installed, or of another version than this release works with.
+        SourceError: as `installed_version`.
+    """
+    version = await _checked_version(connection)
+    if version < LATEST:
+        why = "is not installed" if version == 0 else f"is of version {version}, this release needs {LATEST}"
+        raise ConfigurationError(
+            f"the toolkit's own schema (migrator) in the source database {why}",
+            safe="nothing was done",
+            next_step="migrate prepare",
+        )
+
+
+async def _checked_version(connection: Connection) -> int:
+    version = await installed_version(connection)
+    if version > LATEST:
+        raise ConfigurationError(
+            f"the schema migrator is of version {version}; this release of the toolkit knows version {LATEST}",
+            safe="nothing was done",
+            next_step="install the release of the toolkit that is in use elsewhere on this database",
+        )
+    return version
+
+
+async def _database(connection: Connection) -> str:
+    with errors_explained("read the database's name", connection=connection):
+        return str(await connection.fetchval(QUERIES["database"]))
