@@ -56,13 +56,14 @@ _NULLS: Final = 0.125
 
 _AGENTS: Final = ("codegen", "review", "pr", "issue", "deploy", "test")
 _STATUSES: Final = ("pending", "running", "completed", "failed")
-_ROLES: Final = ("admin", "maintainer", "member", "guest")
-_PERMISSIONS: Final = {
-    "admin": ["read", "write", "admin"],
-    "maintainer": ["read", "write"],
-    "member": ["read"],
-    "guest": [],
-}
+# A member's role and what it permits.
+_ROLES: Final[tuple[tuple[str | None, list[str]], ...]] = (
+    ("admin", ["read", "write", "admin"]),
+    ("maintainer", ["read", "write"]),
+    ("member", ["read"]),
+    ("guest", []),
+    (None, []),
+)
 # Every width that a fraction of a second can have.
 _FRACTIONS: Final = (0, 0, 500_000, 120_000, 7_000, 123_456, 999_999, 1)
 
@@ -181,6 +182,7 @@ class _Mix:
 
     def _user(self, number: int, random: Random) -> tuple[object, ...]:
         organization = self._organization_of(number)
+        role, _ = _ROLES[number % len(_ROLES)]
         return (
             self._user_id(number),
             self._number(number),
@@ -189,18 +191,18 @@ class _Mix:
             _mostly(random, f"https://avatars.example/u/{number}?s=400&v=4"),
             _mostly(random, f"token-{random.getrandbits(160):040x}"),
             organization,
-            None if organization is None else _role(number),
+            None if organization is None else role,
             *self._lifetime(random),
         )
 
     def _organization_member(self, number: int, random: Random) -> tuple[object, ...]:
-        role = _role(number)
+        role, permissions = _ROLES[number % len(_ROLES)]
         joined_at, _ = self._lifetime(random)
         return (
             self._organization_of(number),
             self._user_id(number),
             role,
-            _mostly(random, _PERMISSIONS[role]),
+            _mostly(random, permissions),
             joined_at,
         )
 
@@ -377,7 +379,3 @@ class _Mix:
 def _mostly(random: Random, value: _V) -> _V | None:
     """The value, or for some rows NULL."""
     return value if random.random() >= _NULLS else None
-
-
-def _role(user: int) -> str:
-    return _ROLES[user % len(_ROLES)]

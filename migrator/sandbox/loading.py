@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 async def load(
-    connection: Any,  # noqa: ANN401 - an asyncpg connection; asyncpg has no types
+    connection: asyncpg.Connection,
     batches: Iterable[tuple[str, Sequence[str], Sequence[Sequence[object]]]],
 ) -> dict[str, int]:
     """Load batches in their order, in one transaction, and have PostgreSQL analyse the tables.
 
     Args:
-        connection: An asyncpg connection without type codecs of its own.
+        connection: A connection without type codecs of its own.
         batches: Table, columns and records, whose values stand in the order of the columns; jsonb as JSON text. They
             are taken one at a time, so that a generator of any length needs the memory of one.
 
