@@ -38,10 +38,15 @@ _DOUBTS: Final = (
 
 @dataclass
 class Encoded:
-    """What a batch of rows became. `items` are JSON texts; `expired` counts rows left out as past their TTL."""
+    """What a batch of rows became.
+
+    `items` are JSON texts; `expired` counts rows left out as past their TTL; `failures` says why the rows in `failed`,
+    in the same order, have no items.
+    """
 
     items: list[str]
     failures: list[Unencodable]
+    failed: list[Sequence[Any]]
     expired: int
 
 
@@ -68,6 +73,7 @@ class Encoder:
         items: list[str] = []
         expired, doubtful = self._encode(rows, now, items)
         failures: list[Unencodable] = []
+        failed: list[Sequence[Any]] = []
         for values in doubtful:
             row = dict(zip(self._names, values, strict=False))
             try:
@@ -78,9 +84,11 @@ class Encoder:
                     items += [json.dumps(item, ensure_ascii=False) for item in forward(self.entity, row)]
             except Unencodable as failure:
                 failures.append(failure)
+                failed.append(values)
             except Unfit as unfit:
                 failures.append(Unencodable(self.entity.source_name, row_key(self.entity, row), "ttl", unfit))
-        return Encoded(items, failures, expired)
+                failed.append(values)
+        return Encoded(items, failures, failed, expired)
 
 
 def _generate(entity: Entity, trailing: int) -> tuple[str, dict[str, Any]]:

@@ -37,6 +37,11 @@ class Unencodable(MigratorError):
             next_step=unfit.policy or "Correct the row, then run the command again.",
         )
 
+    @property
+    def why(self) -> str:
+        """Column, reason and policy, without the row's key."""
+        return f"column {self.column}: {self.reason}" + (f". {self.policy}" if self.policy else "")
+
 
 class Undecodable(MigratorError):
     """An item does not have the form that its mapping gives it."""

@@ -1,0 +1,216 @@
+"""A copy from beginning to end: what is to be done, done in this process or in several, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from migrator.dynamodb.check import check
+from migrator.dynamodb.client import Client
+from migrator.engines.copy import workers
+from migrator.engines.copy.crew import Crew, Task
+from migrator.engines.copy.progress import Tally
+from migrator.errors import ConfigurationError
+from migrator.mapping import entity_fingerprint
+from migrator.postgres import capture, catalog, state
+from migrator.postgres.checkpoints import CopyLog, Counts, progress
+from migrator.postgres.connection import connect, pool
+from migrator.postgres.identifiers import TableName
+from migrator.postgres.locks import lock
+from migrator.postgres.rows import RowSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from migrator.engines.copy.progress import Listener
+    from migrator.engines.stores import Stores
+    from migrator.mapping import Entity, Model
+    from migrator.postgres.catalog import LiveTable
+    from migrator.postgres.connection import Connection, Pool
+
+_RANGE_ROWS: Final = 20_000
+_MAX_RANGES: Final = 256
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a copy may use: worker processes, and write units per second (None: as many as the table takes)."""
+
+    workers: int = 1
+    max_wcu: float | None = None
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What a copy would do with one table: how many rows it has about, and what is settled already."""
+
+    source: str
+    rows: int
+    settled: Counts
+    begun: bool
+    finished: bool
+
+
+@dataclass
+class Outcome:
+    """What a copy has done. `counts` are of this run, by source table; `waiting` rows are set aside, from all runs."""
+
+    counts: dict[str, Counts] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    followed: bool = True
+    seconds: float = 0.0
+
+    @property
+    def total(self) -> Counts:
+        """The counts of all tables."""
+        return sum(self.counts.values(), Counts())
+
+
+@dataclass
+class _Table:
+    """A table that takes part."""
+
+    entity: Entity
+    live: LiveTable
+    log: CopyLog
+
+
+async def plan(model: Model, entities: Sequence[Entity], stores: Stores) -> list[TablePlan]:
+    """What `copy` would do, without changing anything.
+
+    Raises:
+        MigratorError: as `copy`.
+    """
+    connection = await connect(stores.database_url, purpose="copy", read_only=True)
+    try:
+        installed = await state.installed_version(connection)
+        known = {each.copy.source: each for each in await progress(connection, model.name)} if installed else {}
+        plans = []
+        for entity in entities:
+            live = await _live(connection, entity)
+            rows = await catalog.estimated_rows(connection, live)
+            found = known.get(str(live.table))
+            finished = found is not None and found.copy.finished_at is not None
+            settled = Counts() if found is None else found.counts
+            plans.append(TablePlan(entity.source_name, rows, settled, found is not None, finished))
+        return plans
+    finally:
+        await connection.close()
+
+
+async def copy(  # noqa: PLR0913 - what a run is made of
+    model: Model,
+    entities: Sequence[Entity],
+    stores: Stores,
+    *,
+    mappings: str,
+    limits: Limits,
+    restart: bool,
+    listener: Listener,
+) -> Outcome:
+    """Copies the rows of these entities, going on where an earlier run has stopped.
+
+    Args:
+        model: the model; one copy of it runs at a time.
+        entities: those of its entities to copy.
+        stores: the source and the target.
+        mappings: the module that defines the model, for worker processes to import.
+        limits: processes and write units.
+        restart: forget what earlier runs have settled, and begin anew.
+        listener: who is told.
+
+    Raises:
+        ConfigurationError: the source schema is not what the mapping declares, or `prepare` has not been run.
+        LockedError: another copy of the model runs, or its checkpoint belongs to another mapping or source schema.
+        SourceError, TargetError: a store cannot be reached or used. What is settled stays.
+    """
+    started = time.monotonic()
+    outcome = Outcome()
+    async with AsyncExitStack() as stack:
+        control = await connect(stores.database_url, purpose="copy")
+        stack.push_async_callback(control.close)
+        await state.require(control)
+        await stack.enter_async_context(lock(control, f"copy:{model.name}"))
+        await _check_target(entities, stores)
+        sessions = await stack.enter_async_context(pool(stores.database_url, purpose="copy", size=2))
+        tables = [await _open(control, sessions, model, entity) for entity in entities]
+        followed = await capture.installed(control, [table.live.table for table in tables])
+        outcome.followed = all(followed.values())
+        tasks = [
+            task
+            for table in tables
+            for task in await _tasks(control, table, followed=followed[table.live.table], restart=restart, limits=limits)
+        ]
+        await _announce(control, model, tables, listener)
+        crew = Crew(stores, {table.entity.source_name: table.entity for table in tables}, limits)
+        if limits.workers == 1:
+            outcome.tally = await crew.run(model.name, tasks, listener, outcome.counts)
+        else:
+            outcome.tally = await workers.run(
+                mappings, model.name, stores, limits, tasks, listener, outcome.counts
+            )
+        for table in tables:
+            await table.log.finish()
+        async with crew.open(model.name) as opened:
+            for table in tables:
+                retried = await opened.tables[table.entity.source_name].retry_set_aside()
+                outcome.waiting[table.entity.source_name] = retried.set_aside
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+async def _check_target(entities: Sequence[Entity], stores: Stores) -> None:
+    async with Client(await asyncio.to_thread(stores.target)) as client:
+        for name in dict.fromkeys(entity.table.name for entity in entities):
+            await check(client, name)
+
+
+async def _live(connection: Connection, entity: Entity) -> LiveTable:
+    """The source table as it is, which must be what the mapping declares."""
+    problems = await catalog.compare(connection, entity.source)
+    if problems:
+        raise ConfigurationError(
+            f"the source is not what the mapping of {entity.name} declares: {'; '.join(problems)}",
+            safe="Nothing was read or changed.",
+            next_step="Bring the schema up to date (alembic upgrade head), or correct the mapping; then `migrate lint`.",
+        )
+    return await catalog.require(connection, TableName(entity.source.name, entity.source.schema))
+
+
+async def _open(control: Connection, sessions: Pool, model: Model, entity: Entity) -> _Table:
+    live = await _live(control, entity)
+    log = CopyLog(
+        sessions,
+        model.name,
+        live.table,
+        mapping_fingerprint=entity_fingerprint(entity),
+        schema_fingerprint=catalog.schema_fingerprint(live, entity.plan.columns),
+    )
+    return _Table(entity, live, log)
+
+
+async def _tasks(control: Connection, table: _Table, *, followed: bool, restart: bool, limits: Limits) -> list[Task]:
+    """What is left to do of a table."""
+    if restart:
+        await table.log.restart()
+    if await table.log.load() is None:
+        rows = await catalog.estimated_rows(control, table.live)
+        parts = min(_MAX_RANGES, max(-(-rows // _RANGE_ROWS), min(limits.workers, rows // 1000), 1))
+        source = RowSource(table.live, table.entity.projection)
+        await table.log.begin(await source.split(control, parts), followed=followed)
+    return [Task(table.entity.source_name, at) for at in await table.log.ranges() if at.settled_at is None]
+
+
+async def _announce(control: Connection, model: Model, tables: Sequence[_Table], listener: Listener) -> None:
+    known = {each.copy.source: each.counts for each in await progress(control, model.name)}
+    settled = {table.entity.source_name: known.get(str(table.live.table), Counts()) for table in tables}
+    estimates = {
+        table.entity.source_name: await catalog.estimated_rows(control, table.live) for table in tables
+    }
+    listener.began(estimates, settled)
+
+

@@ -1,0 +1,49 @@
+"""Where the two stores are: what an engine, or a worker process of its own, needs to open them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from migrator.dynamodb.session import Session, open_session
+from migrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from migrator.mapping import Entity, Model
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The addresses of source and target; what is None comes from the environment, as libpq and the AWS SDK read it."""
+
+    database_url: str | None = field(default=None, repr=False)
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+
+    def target(self) -> Session:
+        """The target's endpoint and credentials, resolved.
+
+        Raises:
+            ConfigurationError: see `migrator.dynamodb.session.open_session`.
+        """
+        return open_session(profile=self.profile, region=self.region, endpoint_url=self.endpoint_url)
+
+
+def chosen(model: Model, tables: Sequence[str]) -> list[Entity]:
+    """The entities of the named source tables, in the model's order; all of them where none is named.
+
+    Raises:
+        UsageError: a name is no source table of the model.
+    """
+    unknown = [name for name in tables if model.for_source(name) is None]
+    if unknown:
+        raise UsageError(
+            f"{', '.join(unknown)}: no source table of model {model.name}",
+            safe="Nothing was done.",
+            next_step=f"Its tables are {', '.join(entity.source_name for entity in model.entities)}.",
+        )
+    named = {model.for_source(name) for name in tables}
+    return [entity for entity in model.entities if not tables or entity in named]
