@@ -8,8 +8,8 @@ pip's settings (files and `PIP_*`) decide which index that is; the wheel is fetc
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +18,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urljoin
 
-SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
+WHEEL = re.compile(r'<a href="([^"#]+)#sha256=(\w+)"[^>]*>\s*(pip-([\d.]+)-py3-none-any\.whl)')
+"""A link to a wheel of pip on an index's page: address, digest, name, version."""
 
 
 def succeeds(*command: str | Path) -> bool:
@@ -44,17 +45,20 @@ def by_own_pip(directory: Path) -> bool:
 def by_pip_wheel(directory: Path) -> bool:
     """Install uv with a pip that is run out of its wheel."""
     index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/pip/"
-    request = urllib.request.Request(index, headers={"Accept": SIMPLE_JSON})  # noqa: S310  (the user's own index)
+    request = urllib.request.Request(index, headers={"Accept": "text/html"})  # noqa: S310  (the user's own index)
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-        files = [file for file in json.load(answer)["files"] if file["filename"].endswith("-py3-none-any.whl")]
-    newest = max((file for file in files if not file.get("yanked")), key=lambda file: file["upload-time"])
-    with urllib.request.urlopen(urljoin(index, newest["url"]), timeout=60) as answer:  # noqa: S310
+        links = WHEEL.findall(answer.read().decode())
+    if not links:
+        sys.stderr.write(f"{index} lists no pip.\n")
+        return False
+    address, digest, name, _ = max(links, key=lambda link: [int(part) for part in link[3].split(".")])
+    with urllib.request.urlopen(urljoin(index, address), timeout=60) as answer:  # noqa: S310
         wheel = answer.read()
-    if hashlib.sha256(wheel).hexdigest() != newest["hashes"]["sha256"]:
-        sys.stderr.write(f"{newest['filename']} is not the file that the index describes.\n")
+    if hashlib.sha256(wheel).hexdigest() != digest:
+        sys.stderr.write(f"{name} is not the file that {index} describes.\n")
         return False
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, newest["filename"])
+        path = Path(scratch, name)
         path.write_bytes(wheel)
         return succeeds(sys.executable, path / "pip", "install", "--quiet", "--target", directory, "uv")
 
