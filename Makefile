@@ -39,17 +39,17 @@ soak: $(READY) .migrator/dynoxide ## the long proofs
 	$(BIN)/pytest -m soak tests/soak
 
 bench: $(READY) ## the benchmarks, each beside a peer in the same run
-	@set -e; for script in bench/[!_]*.py; do echo "== $$script"; $(UV) run --locked --all-extras --group bench python "$$script"; done
+	@set -e; for script in bench/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 docs: $(READY) ## the documentation, into site/
-	$(UV) run --locked --all-extras --group docs mkdocs build --strict
+	$(UV) run --locked --all-extras --group bench --group docs mkdocs build --strict
 
 clean: ## remove what the other targets made, the environment included
 	rm -rf $(VENV) .migrator site dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml uv.lock | $(OWN_UV)
-	$(UV) sync --locked --all-extras
+	$(UV) sync --locked --all-extras --group bench
 	@touch $@
 
 .migrator/uv/bin/uv: .ci/get_uv.py
