@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from migrator.errors import ConfigurationError
 
@@ -51,10 +52,11 @@ def parse(url: str | None) -> Address:
         ConfigurationError: the text is no such URL. The message never repeats any part that may hold a password.
     """
     if url is None:
+        _check_files({})
         return Address(None, "PostgreSQL, as PGHOST and the other PG variables name it", 10.0)
     try:
         parts = urlsplit(url.strip())
-        port = parts.port
+        hosts = [_host(host) for host in parts.netloc.rpartition("@")[2].split(",") if host]
         query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError:
         # The cause would show the text that could not be read, which may be part of a password.
@@ -66,8 +68,26 @@ def parse(url: str | None) -> Address:
         raise _wrong("it holds a reserved character", "write @ : / # ? % in a user name or password as %40 %3A %2F ...")
     timeout = _timeout(query.pop("connect_timeout", "10"))
     parameters = _translated(query)
-    dsn = parts._replace(scheme="postgresql", query=urlencode(parameters)).geturl()
-    return Address(dsn, _name(parts, port, parameters), timeout)
+    _check_files(parameters)
+    where = ",".join(hosts) or parameters.get("host") or "the local socket"
+    database = parts.path.lstrip("/") or parameters.get("dbname") or parameters.get("database") or "default database"
+    dsn = f"postgresql://{parts.netloc}{parts.path}{'?' if parameters else ''}{urlencode(parameters)}"
+    return Address(dsn, f"PostgreSQL at {where} ({database})", timeout)
+
+
+def _check_files(parameters: dict[str, str]) -> None:
+    """Refuse a certificate file that cannot be read; the driver's error would not tell it from a missing socket."""
+    for parameter in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        file = parameters.get(parameter) or os.environ.get(f"PG{parameter.upper()}")
+        if file and not os.access(file, os.R_OK):
+            raise _wrong(f"the file that {parameter} names cannot be read", f"correct {parameter}")
+
+
+def _host(text: str) -> str:
+    """Return a host as messages show it: with its port, or the directory of a Unix socket."""
+    port = urlsplit(f"//{text}").port
+    host = unquote(text)
+    return host if port is not None or host.startswith("/") else f"{host}:5432"
 
 
 def _timeout(text: str) -> float:
@@ -91,13 +111,3 @@ def _translated(query: dict[str, str]) -> dict[str, str]:
             "leave channel_binding out and write sslmode=verify-full, which proves the server by its certificate",
         )
     return parameters
-
-
-def _name(parts: SplitResult, port: int | None, parameters: dict[str, str]) -> str:
-    host = parts.hostname or parameters.get("host") or "the local socket"
-    shown_port = port or parameters.get("port") or 5432
-    database = (
-        parts.path.lstrip("/") or parameters.get("dbname") or parameters.get("database") or "the default database"
-    )
-    where = host if host.startswith("/") or host == "the local socket" else f"{host}:{shown_port}"
-    return f"PostgreSQL at {where} ({database})"

@@ -1,0 +1,80 @@
+"""The toolkit's own schema: installed once, by version."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from migrator.errors import ConfigurationError, SourceError
+from migrator.postgres import state
+from migrator.postgres.connection import connect
+
+if TYPE_CHECKING:
+    from migrator.postgres.connection import Connection, Pool
+    from tests.support.stores import Database
+
+
+async def test_the_schema_is_installed_once(session: Connection) -> None:
+    assert await state.installed_version(session) == 0
+    assert await state.install(session) is True
+    assert await state.installed_version(session) == state.LATEST
+    assert await state.install(session) is False
+    await state.require(session)
+
+
+async def test_several_may_install_at_once(sessions: Pool) -> None:
+    async def install() -> bool:
+        async with sessions.acquire() as connection:
+            return await state.install(connection)
+
+    assert sorted(await asyncio.gather(*(install() for _ in range(4)))) == [False, False, False, True]
+
+
+async def test_without_the_schema_the_next_step_is_prepare(session: Connection) -> None:
+    with pytest.raises(ConfigurationError, match="is not installed") as caught:
+        await state.require(session)
+    assert caught.value.next_step == "migrate prepare"
+
+
+async def test_a_schema_of_a_newer_release_is_left_alone(session: Connection) -> None:
+    await state.install(session)
+    await session.execute("INSERT INTO migrator.versions (version) VALUES (999)")
+    with pytest.raises(ConfigurationError, match="version 999"):
+        await state.install(session)
+    with pytest.raises(ConfigurationError, match="version 999"):
+        await state.require(session)
+
+
+async def test_a_role_that_may_not_create_the_schema_reads_what_to_grant(
+    database: Database, session: Connection
+) -> None:
+    role = f"operator_{uuid.uuid4().hex}"
+    await session.execute(f"CREATE ROLE {role}")
+    connection = await connect(database.url, purpose="test")
+    await connection.execute(f"SET SESSION AUTHORIZATION {role}")
+    try:
+        with pytest.raises(SourceError, match="lacks a privilege") as caught:
+            await state.install(connection)
+        assert await state.installed_version(session) == 0
+        step = caught.value.next_step
+        assert step is not None
+        await session.execute(step.removeprefix("as the owner run: "))
+        assert await state.install(connection) is True
+    finally:
+        await connection.close()
+        await session.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+async def test_an_administrator_may_make_the_schema_for_the_role(database: Database, session: Connection) -> None:
+    role = f"operator_{uuid.uuid4().hex}"
+    await session.execute(f"CREATE ROLE {role}; CREATE SCHEMA migrator AUTHORIZATION {role}")
+    connection = await connect(database.url, purpose="test")
+    await connection.execute(f"SET SESSION AUTHORIZATION {role}")
+    try:
+        assert await state.install(connection) is True
+    finally:
+        await connection.close()
+        await session.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
