@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from migrator.dynamodb.session import Session, open_session
-from migrator.errors import UsageError
+from migrator.errors import ConfigurationError, UsageError
+from migrator.postgres import catalog
+from migrator.postgres.identifiers import TableName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from migrator.mapping import Entity, Model
+    from migrator.postgres.catalog import LiveTable
+    from migrator.postgres.connection import Connection
 
 
 @dataclass(frozen=True)
@@ -47,3 +51,20 @@ def chosen(model: Model, tables: Sequence[str]) -> list[Entity]:
         )
     named = {model.for_source(name) for name in tables}
     return [entity for entity in model.entities if not tables or entity in named]
+
+
+async def live_table(connection: Connection, entity: Entity) -> LiveTable:
+    """The source table of an entity as it is, which must be what the mapping declares.
+
+    Raises:
+        ConfigurationError: it is not.
+        SourceError: there is none, or it cannot be read.
+    """
+    problems = await catalog.compare(connection, entity.source)
+    if problems:
+        raise ConfigurationError(
+            f"the source is not what the mapping of {entity.name} declares: {'; '.join(problems)}",
+            safe="Nothing was read or changed.",
+            next_step="Run `alembic upgrade head`, or correct the mapping and run `migrate lint`.",
+        )
+    return await catalog.require(connection, TableName(entity.source.name, entity.source.schema))

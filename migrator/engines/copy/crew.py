@@ -66,9 +66,7 @@ class Crew:
         self._entities = entities
         self._limits = limits
 
-    async def run(
-        self, model: str, tasks: list[Task], listener: Listener, counts: dict[str, Counts]
-    ) -> Tally:
+    async def run(self, model: str, tasks: list[Task], listener: Listener, counts: dict[str, Counts]) -> Tally:
         """Copies all of the tasks, adding to `counts` what is settled."""
         waiting = iter(tasks)
 

@@ -13,12 +13,11 @@ from migrator.dynamodb.client import Client
 from migrator.engines.copy import workers
 from migrator.engines.copy.crew import Crew, Task
 from migrator.engines.copy.progress import Tally
-from migrator.errors import ConfigurationError
+from migrator.engines.stores import live_table
 from migrator.mapping import entity_fingerprint
 from migrator.postgres import capture, catalog, state
 from migrator.postgres.checkpoints import CopyLog, Counts, progress
 from migrator.postgres.connection import connect, pool
-from migrator.postgres.identifiers import TableName
 from migrator.postgres.locks import lock
 from migrator.postgres.rows import RowSource
 
@@ -91,7 +90,7 @@ async def plan(model: Model, entities: Sequence[Entity], stores: Stores) -> list
         known = {each.copy.source: each for each in await progress(connection, model.name)} if installed else {}
         plans = []
         for entity in entities:
-            live = await _live(connection, entity)
+            live = await live_table(connection, entity)
             rows = await catalog.estimated_rows(connection, live)
             found = known.get(str(live.table))
             finished = found is not None and found.copy.finished_at is not None
@@ -143,16 +142,16 @@ async def copy(  # noqa: PLR0913 - what a run is made of
         tasks = [
             task
             for table in tables
-            for task in await _tasks(control, table, followed=followed[table.live.table], restart=restart, limits=limits)
+            for task in await _tasks(
+                control, table, followed=followed[table.live.table], restart=restart, limits=limits
+            )
         ]
         await _announce(control, model, tables, listener)
         crew = Crew(stores, {table.entity.source_name: table.entity for table in tables}, limits)
         if limits.workers == 1:
             outcome.tally = await crew.run(model.name, tasks, listener, outcome.counts)
         else:
-            outcome.tally = await workers.run(
-                mappings, model.name, stores, limits, tasks, listener, outcome.counts
-            )
+            outcome.tally = await workers.run(mappings, model.name, stores, limits, tasks, listener, outcome.counts)
         for table in tables:
             await table.log.finish()
         async with crew.open(model.name) as opened:
@@ -169,20 +168,8 @@ async def _check_target(entities: Sequence[Entity], stores: Stores) -> None:
             await check(client, name)
 
 
-async def _live(connection: Connection, entity: Entity) -> LiveTable:
-    """The source table as it is, which must be what the mapping declares."""
-    problems = await catalog.compare(connection, entity.source)
-    if problems:
-        raise ConfigurationError(
-            f"the source is not what the mapping of {entity.name} declares: {'; '.join(problems)}",
-            safe="Nothing was read or changed.",
-            next_step="Bring the schema up to date (alembic upgrade head), or correct the mapping; then `migrate lint`.",
-        )
-    return await catalog.require(connection, TableName(entity.source.name, entity.source.schema))
-
-
 async def _open(control: Connection, sessions: Pool, model: Model, entity: Entity) -> _Table:
-    live = await _live(control, entity)
+    live = await live_table(control, entity)
     log = CopyLog(
         sessions,
         model.name,
@@ -208,9 +195,5 @@ async def _tasks(control: Connection, table: _Table, *, followed: bool, restart:
 async def _announce(control: Connection, model: Model, tables: Sequence[_Table], listener: Listener) -> None:
     known = {each.copy.source: each.counts for each in await progress(control, model.name)}
     settled = {table.entity.source_name: known.get(str(table.live.table), Counts()) for table in tables}
-    estimates = {
-        table.entity.source_name: await catalog.estimated_rows(control, table.live) for table in tables
-    }
+    estimates = {table.entity.source_name: await catalog.estimated_rows(control, table.live) for table in tables}
     listener.began(estimates, settled)
-
-

@@ -53,7 +53,7 @@ class TableCopy:
         now: the time in Unix seconds, by PostgreSQL's clock; rows expired by then are left out.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of a copy, put together in one place
+    def __init__(
         self,
         entity: Entity,
         source: RowSource,
@@ -130,7 +130,7 @@ class TableCopy:
         return tuple("?" for _ in self._source.key_columns)
 
     async def retry_set_aside(self) -> Counts:
-        """Tries the rows again that earlier runs have set aside; returns how many of them now are in the target, and not."""
+        """Tries again the rows that earlier runs have set aside; returns what became of them."""
         total = Counts()
         with errors_explained(f"read {self.log.source}"):
             async with self._pool.acquire() as connection:

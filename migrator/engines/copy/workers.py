@@ -1,7 +1,7 @@
 """A copy in several processes. The parent hands out ranges one by one, so that all of them end together.
 
-Each worker is spoken to over a pipe of its own; nothing is shared that a killed worker could leave locked. A worker ends
-when its parent does, however that ends.
+Each worker is spoken to over a pipe of its own; nothing is shared that a killed worker could leave locked. A worker
+ends when its parent does, however that ends.
 """
 
 from __future__ import annotations

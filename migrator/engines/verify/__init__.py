@@ -1,0 +1,12 @@
+"""Verify: the proof that target and source hold the same, both sides complete, at any size in bounded memory.
+
+One scan of the target and one pass over the source are each reduced to lines of key and digest, spread over partitions
+on disk, and joined partition by partition. What does not match is a suspect and is judged by itself: the item and the
+row are read again, and only a difference that is still there is reported. The judgement shares nothing with the
+compiled encoder that wrote the items; besides, each row must come back from its items by the inverse.
+"""
+
+from migrator.engines.verify.findings import Difference, Report, Verdict
+from migrator.engines.verify.job import Scope, verify
+
+__all__ = ["Difference", "Report", "Scope", "Verdict", "verify"]
