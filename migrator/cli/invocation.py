@@ -10,7 +10,5 @@ from typing import Any
 class Invocation:
     """The object of click's context; the shared options fill it while they are parsed."""
 
-    debug: bool = False
-    """Show the traceback of an unexpected failure."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The settings given as options, as `migrator.settings.load_settings` takes them."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
+DEBUG = "--debug"
 
 
 def common_options(function: Function) -> Function:
@@ -21,9 +22,8 @@ def common_options(function: Function) -> Function:
     verbose = click.option(
         "-v", "--verbose", is_flag=True, expose_value=False, callback=_set_verbose, help="Log what is done in detail."
     )
-    debug = click.option(
-        "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show the traceback of a failure."
-    )
+    # Read by `migrator.cli.run`, which has to know it before the command is found.
+    debug = click.option(DEBUG, is_flag=True, expose_value=False, help="Show the traceback of an unexpected failure.")
     return verbose(debug(function))
 
 
@@ -85,10 +85,6 @@ def _set_verbose(context: click.Context, option: click.Parameter, value: bool) -
     from migrator.cli.logs import configure_logs  # noqa: PLC0415  (not for --help)
 
     configure_logs(verbose=value)
-
-
-def _set_debug(context: click.Context, option: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001
-    context.ensure_object(Invocation).debug = value
 
 
 def _set_setting(context: click.Context, option: click.Parameter, value: str | tuple[str, ...] | None) -> None:

@@ -13,6 +13,7 @@ from click.exceptions import Exit, NoArgsIsHelpError
 
 from migrator.cli.group import migrate
 from migrator.cli.invocation import Invocation
+from migrator.cli.options import DEBUG
 from migrator.errors import MigratorError
 
 if TYPE_CHECKING:
@@ -24,14 +25,14 @@ INTERRUPTED = 130
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; a command returns one, or None for 0."""
-    invocation = Invocation()
+    show = DEBUG in arguments
     try:
-        code = _invoke(arguments, invocation)
+        code = _invoke(arguments)
         sys.stdout.flush()
     except MigratorError as error:
         code = _report_error(error)
     except ExceptionGroup as group:
-        code = _report_group(group, show=invocation.debug)
+        code = _report_group(group, show=show)
     except click.ClickException as error:
         code = _report_usage(error)
     except (click.Abort, KeyboardInterrupt) as error:
@@ -40,13 +41,13 @@ def run(arguments: Sequence[str]) -> int:
         code = _close_stdout()
     # What nothing foresaw ends here: its reader is owed a sentence, and the traceback in a form that can be sent on.
     except Exception as error:  # noqa: BLE001
-        code = _report_unexpected(error, show=invocation.debug)
+        code = _report_unexpected(error, show=show)
     return code
 
 
-def _invoke(arguments: Sequence[str], invocation: Invocation) -> int:
+def _invoke(arguments: Sequence[str]) -> int:
     try:
-        with migrate.make_context("migrate", list(arguments), obj=invocation) as context:
+        with migrate.make_context("migrate", list(arguments), obj=Invocation()) as context:
             code: int | None = migrate.invoke(context)
             return code or 0
     except Exit as leave:
@@ -70,10 +71,12 @@ def _report_group(group: ExceptionGroup[Exception], *, show: bool) -> int:
     expected, unexpected = group.split(MigratorError)
     if expected is None or unexpected is not None:
         return _report_unexpected(unexpected or group, show=show)
-    first: BaseException = expected
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    return _report_error(first)
+    return _report_error(_first(expected))
+
+
+def _first(group: BaseExceptionGroup[MigratorError]) -> MigratorError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _report_usage(error: click.ClickException) -> int:

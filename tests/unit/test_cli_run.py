@@ -199,10 +199,13 @@ def test_where_nobody_can_be_asked_only_yes_confirms(
         assert run(["probe", "--region", "eu-west-1", *arguments]) == code
 
 
-def test_a_module_that_holds_no_command_is_a_fault(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_is_heeded_before_the_command_is_found(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     serve(lambda: 0)
     monkeypatch.setattr(sys.modules["migrator.cli.probe"], "command", "text")
     assert run(["probe", "--debug"]) == 1
+    assert "TypeError: migrator.cli.probe.command is not a click command" in capsys.readouterr().err
 
 
 @contextmanager
