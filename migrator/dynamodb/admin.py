@@ -85,14 +85,15 @@ def _read_state(client: DynamoDBClient, table: Table) -> State:
     described = _describe(client, table.name)
     recovers = _recovers(client, table.name) if table.point_in_time_recovery else False
     if described is None:
-        return State(None, recovers, {}, "DISABLED")
+        return State(described=None, recovers=recovers, tags={}, ttl_status="DISABLED")
     if described["TableStatus"] == "DELETING":
         raise TargetError(
             f"table {table.name} is being deleted in {place_of(client)}",
             next_step="run the command again when it is gone",
         )
     tags = _tags(client, table.name, described["TableArn"]) if table.tags else {}
-    return State(described, recovers, tags, describe_ttl(client, table.name).status)
+    ttl_status = describe_ttl(client, table.name).status
+    return State(described=described, recovers=recovers, tags=tags, ttl_status=ttl_status)
 
 
 def _describe(client: DynamoDBClient, table_name: str) -> Mapping[str, Any] | None:

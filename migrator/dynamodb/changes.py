@@ -37,7 +37,7 @@ class Change:
     request: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """What DynamoDB tells of a table; `described` is DescribeTable's answer, None where there is no table.
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import botocore.session
-from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import (
     BotoCoreError,
@@ -89,10 +88,12 @@ def open_session(*, profile: str | None = None, region: str | None = None, endpo
     """
     try:
         aws = botocore.session.Session(profile=profile)
+        # botocore knows only AWS_DEFAULT_REGION; the AWS command line and the other SDKs prefer AWS_REGION.
+        aws.set_config_variable("region", region or os.environ.get("AWS_REGION"))
         credentials = aws.get_credentials()
         ca_bundle = aws.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
         # A client of botocore's, never used to send: it knows the precedence of every endpoint and region setting.
-        meta = aws.create_client("dynamodb", region_name=region, endpoint_url=endpoint_url, config=Config()).meta
+        meta = aws.create_client("dynamodb", endpoint_url=endpoint_url).meta
     except ProfileNotFound as error:
         raise ConfigurationError(
             f"AWS profile {profile or os.environ.get('AWS_PROFILE')} is not in the AWS configuration",
