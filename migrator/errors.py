@@ -1,7 +1,7 @@
 """What can go wrong in a way a user can act on: one base class, and one class per exit code.
 
-A message says what failed and where; `safe` says what has not been harmed; `next_step` says what to do. The command line
-prints the three and ends with `exit_code`; a library caller catches `MigratorError`.
+A message says what failed and where; `safe` says what has not been harmed; `next_step` says what to do. The command
+line prints the three and ends with `exit_code`; a library caller catches `MigratorError`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A table is cut into ranges of keys; a range is read in pages, each page encoded,
 checkpoint. Writing an item again writes the same item, so what is not settled is simply done again.
 """
 
+from __future__ import annotations
+
 from migrator.engines.copy.job import Limits, Outcome, TablePlan, copy, plan
 from migrator.engines.copy.progress import Listener, Settled, Silent, Tally
 

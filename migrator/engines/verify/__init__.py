@@ -6,6 +6,8 @@ row are read again, and only a difference that is still there is reported. The j
 compiled encoder that wrote the items; besides, each row must come back from its items by the inverse.
 """
 
+from __future__ import annotations
+
 from migrator.engines.verify.findings import Difference, Report, Verdict
 from migrator.engines.verify.job import Scope, verify
 

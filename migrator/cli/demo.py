@@ -1,0 +1,203 @@
+"""`migrate demo`: a migration from nothing to proven equal, on stores of its own, by the commands a user would type."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import rich_click as click
+
+from migrator.cli.options import common_options
+from migrator.dynamodb import control
+from migrator.dynamodb.session import open_session
+from migrator.errors import ConfigurationError, MigratorError
+from migrator.sandbox import embedded_dynamodb, embedded_postgres, scrub
+from migrator.sandbox.loading import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+ROWS = 100_000
+SEED = 20_251_129
+MAPPINGS = "mappings.miyabi"
+DIFFERENCES_FOUND = 3
+
+
+@click.command("demo")
+@click.option("--rows", default=ROWS, show_default=True, type=click.IntRange(min=100), help="Rows to migrate.")
+@click.option("--keep", is_flag=True, help="Keep the stores running at the end, to try commands on, until Ctrl-C.")
+@common_options
+def command(*, rows: int, keep: bool) -> None:
+    """Show a migration from nothing to proven equal, on embedded stores.
+
+    Neither Docker nor an AWS account is needed, and no store is reached but the two that it starts. It is run in a
+    checkout of the project, whose Alembic revision and mappings it uses.
+    """
+    if not Path("alembic.ini").is_file() or not Path(*MAPPINGS.split(".")).is_dir():
+        raise ConfigurationError(
+            "The demo uses the mappings and the Alembic revision of the project, which are not in this directory.",
+            next_step="Run it in a checkout of the project: `make demo`.",
+        )
+    sys.path.insert(0, str(Path.cwd()))
+    started = time.monotonic()
+    demo = Demo(rows)
+    with ExitStack() as stack:
+        demo.start(stack)
+        demo.migrate()
+        demo.corrupt()
+        demo.close(time.monotonic() - started)
+        if keep:
+            demo.keep()
+
+
+@dataclass
+class Demo:
+    """The course of the demo. Every store it touches is one that it has started."""
+
+    rows: int
+
+    def start(self, stack: ExitStack) -> None:
+        """Starts the stores, and drops from the environment whatever points at others."""
+        say("Two stores of its own", "A PostgreSQL and a DynamoDB emulator, on this machine, in temporary directories.")
+        postgres = stack.enter_context(embedded_postgres())
+        dynamodb = stack.enter_context(embedded_dynamodb())
+        self.stores = {
+            **postgres.environment(),
+            **dynamodb.environment(),
+            "MIGRATOR_MAPPINGS": MAPPINGS,
+        }
+        clean = scrub(os.environ)
+        os.environ.clear()
+        os.environ.update(clean | self.stores)
+        self.database_url = postgres.url
+
+    def migrate(self) -> None:
+        """The way from an empty database to a proven copy."""
+        say("The source schema", "Alembic creates eleven tables, as it does in any project.")
+        run("alembic", "upgrade", "head")
+        say("Rows", f"{self.rows:,} rows of a GitHub automation service, invented from a fixed seed.")
+        asyncio.run(self._load())
+        say("Prepare", "The target table with its indexes, stream and backups; the toolkit's own schema in PostgreSQL.")
+        run("migrate", "prepare", "--yes")
+        say("Copy", "Rows become items by the mappings. Killed at any moment, the same command goes on from there.")
+        run("migrate", "copy", "--yes")
+        say("Verify", "Every row against its items, and every item against its row.")
+        run("migrate", "verify")
+
+    async def _load(self) -> None:
+        sample = import_module(f"{MAPPINGS}.sample")
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            loaded = await load(connection, sample.rows(self.rows, SEED, datetime.now(UTC)))
+        finally:
+            await connection.close()
+        for table, count in loaded.items():
+            click.echo(f"  {table:<24}{count:>9,}")
+
+    def corrupt(self) -> None:
+        """Three things that must not go unnoticed."""
+        say("Three corruptions", "What verify is for: the target is changed behind its back.")
+        client = control.connect(open_session())
+        try:
+            for sentence in corruptions(client, import_module(MAPPINGS).MODEL.tables[0].name):
+                click.echo(f"  {sentence}")
+        finally:
+            client.close()
+        run("migrate", "verify", expected=DIFFERENCES_FOUND)
+        say("Found", "All three, by name; exit code 3 tells a scheduler.")
+
+    def close(self, seconds: float) -> None:
+        """What to try next."""
+        say("Done", f"{self.rows:,} rows were copied and proven equal; the whole demo took {seconds:.0f} seconds.")
+        click.echo(
+            "  What to try next:\n"
+            "    migrate demo --keep              the same, and the stores stay for commands of your own\n"
+            "    migrate lint                     what the mappings declare, checked\n"
+            "    echo '{...}' | migrate preview users --row -\n"
+            "                                     the items that one row becomes\n"
+            "    docs/tutorial/first-migration.md the same steps, explained\n"
+            "    mappings/miyabi/                 one module per entity: how rows become items"
+        )
+
+    def keep(self) -> None:
+        """Leaves the stores running."""
+        say("Kept", "The stores run until Ctrl-C. In another shell, in this directory:")
+        for name, value in self.stores.items():
+            click.echo(f"  export {name}={shlex.quote(value)}")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            click.echo("The stores are gone.")
+
+
+def corruptions(client: DynamoDBClient, table: str) -> Iterator[str]:
+    """Changes one item, deletes another and adds a stray one; says so after each."""
+    key_of = ("PK", "SK")
+    logs, members = (
+        client.scan(
+            TableName=table,
+            FilterExpression="EntityType = :type",
+            ExpressionAttributeValues={":type": {"S": entity}},
+        )["Items"]
+        for entity in ("EXECUTION_LOG", "TASK")
+    )
+    if not logs or not members:
+        raise MigratorError("the demo found no items to corrupt", next_step="Run it with more --rows.")
+    changed = {name: logs[0][name] for name in key_of}
+    client.update_item(
+        TableName=table,
+        Key=changed,
+        UpdateExpression="SET #data.#level = :level",
+        ExpressionAttributeNames={"#data": "Data", "#level": "logLevel"},
+        ExpressionAttributeValues={":level": {"S": "FORGED"}},
+    )
+    yield f"changed  {shown(changed)}: Data.logLevel"
+    deleted = {name: members[0][name] for name in key_of}
+    client.delete_item(TableName=table, Key=deleted)
+    yield f"deleted  {shown(deleted)}"
+    stray: dict[str, Any] = {"PK": {"S": "USER#nobody"}, "SK": {"S": "METADATA"}, "EntityType": {"S": "USER"}}
+    client.put_item(TableName=table, Item=stray)
+    yield f"added    {shown({name: stray[name] for name in key_of})}"
+
+
+def shown(key: dict[str, Any]) -> str:
+    """A key as a reader knows it."""
+    return " / ".join(value["S"] for value in key.values())
+
+
+def say(title: str, sentence: str) -> None:
+    """What comes next, and why."""
+    click.echo(f"\n{click.style(title, bold=True)}\n  {sentence}")
+    sys.stdout.flush()
+
+
+def run(program: str, *arguments: str, expected: int = 0) -> None:
+    """Runs a command as a user would, and shows it.
+
+    Raises:
+        MigratorError: it ended otherwise than the demo expects.
+    """
+    module = "migrator" if program == "migrate" else program
+    click.echo(click.style(f"  $ {shlex.join([program, *arguments])}", fg="cyan"))
+    sys.stdout.flush()
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)  # noqa: S603 - commands written above
+    if done.returncode != expected:
+        raise MigratorError(
+            f"`{shlex.join([program, *arguments])}` ended with {done.returncode}, expected {expected}",
+            safe="The demo reaches no store but its own.",
+            next_step="See the messages above; `make test` tells whether this machine runs the project as it should.",
+        )
