@@ -5,7 +5,7 @@ A mapping module declares an `Entity` with its `Item`s on a `Table`; a `Model` c
 key), `lint`, and the access patterns `Get` and `Query`.
 """
 
-from migrator.mapping.document import AttributeValue
+from migrator.mapping.document import AttributeValue, plain
 from migrator.mapping.encoder import FOREVER, Encoded, Encoder
 from migrator.mapping.entity import (
     ABSENT,
@@ -32,7 +32,7 @@ from migrator.mapping.errors import MappingError, Undecodable, Unencodable, Unfi
 from migrator.mapping.fingerprint import entity_fingerprint
 from migrator.mapping.forward import Row, WireItem, expiry, forward, owned_keys, row_key
 from migrator.mapping.inverse import Inverse, differing_columns
-from migrator.mapping.kind import Form, RowValue, plain
+from migrator.mapping.kind import Form, RowValue
 from migrator.mapping.lint import Problem, lint
 from migrator.mapping.model import Model
 from migrator.mapping.ownership import Claim, claims

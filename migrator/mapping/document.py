@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -13,6 +15,8 @@ AttributeValue: TypeAlias = dict[str, Any]
 """One typed value as DynamoDB's wire has it: `{"S": "text"}`, `{"N": "1.5"}`, `{"M": {...}}`; Binary as base64 text."""
 
 MAX_DEPTH: Final = 32
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""What JSON can escape and UTF-8 cannot encode: half of a surrogate pair. PostgreSQL's json holds it, jsonb does not."""
 POLICY: Final = "Declare the attribute with form=TEXT to store the document as its JSON text."
 
 
@@ -44,27 +48,33 @@ def parse(text: str) -> object:
 
 def to_attribute(value: object, level: int) -> AttributeValue:
     """DynamoDB's typed form of a parsed document that stands `level` maps or lists deep in its item."""
+    # DynamoDB counts the value itself: a scalar in 31 lists is at the limit, in 32 it is refused.
+    if level >= MAX_DEPTH:
+        raise Unfit(f"nested deeper than the {MAX_DEPTH} levels of DynamoDB", POLICY)
     match value:
         case None:
             return {"NULL": True}
         case bool():
             return {"BOOL": value}
         case str():
-            return {"S": value}
+            return {"S": _unicode(value)}
         case Decimal():
             return {"N": number_text(value)}
         case int():
             return {"N": number_text(Decimal(value))}
-    if level >= MAX_DEPTH:
-        raise Unfit(f"nested deeper than the {MAX_DEPTH} levels of DynamoDB", POLICY)
-    match value:
         case list():
             return {"L": [to_attribute(element, level + 1) for element in value]}
         case dict():
             if "" in value:
                 raise Unfit("an empty key in a JSON object, which a DynamoDB Map does not hold", POLICY)
-            return {"M": {key: to_attribute(element, level + 1) for key, element in value.items()}}
+            return {"M": {_unicode(key): to_attribute(element, level + 1) for key, element in value.items()}}
     raise Unfit(f"a {type(value).__name__} in a JSON document")
+
+
+def _unicode(text: str) -> str:
+    if SURROGATE.search(text):
+        raise Unfit("half of a surrogate pair, which is no Unicode character", POLICY)
+    return text
 
 
 def from_attribute(attribute: AttributeValue) -> str:
@@ -122,4 +132,23 @@ def normal(value: object) -> object:
             return [normal(element) for element in value]
         case dict():
             return {key: normal(element) for key, element in value.items()}
+    return value
+
+
+def plain(attribute: AttributeValue) -> object:
+    """The plain value of an attribute: numbers as Decimal, sets as lists, Binary as bytes."""
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "NULL":
+            return None
+        case "N":
+            return Decimal(value)
+        case "B":
+            return base64.b64decode(value)
+        case "L":
+            return [plain(element) for element in value]
+        case "M":
+            return {key: plain(element) for key, element in value.items()}
+        case "SS" | "NS" | "BS":
+            return [plain({kind[0]: member}) for member in value]
     return value

@@ -118,7 +118,7 @@ def value(kind: Kind, names: Names, column: str, level: int) -> str:
             members = f"{{members({name}, {names.constant(member_writer(kind.element))})}}"
             return f'{{{{"{kind.element.type}S":[{members}]}}}}'
         case kinds.Array():
-            elements = f"{{elements({name}, {names.constant(element_writer(kind.element))})}}"
+            elements = f"{{elements({name}, {names.constant(element_writer(kind.element, level + 1))})}}"
             return f'{{{{"L":[{elements}]}}}}'
     return scalar(kind, names, column, level)
 
@@ -157,8 +157,8 @@ def _fraction(kind: kinds.Instant, name: str) -> str:
     return f"{{{name}[19:-3]}}Z" if kind.zone else f"{{{name}[19:]}}"
 
 
-def element_writer(kind: Kind) -> Callable[[Any], str]:
-    """The function that writes one element of an array."""
+def element_writer(kind: Kind, level: int) -> Callable[[Any], str]:
+    """The function that writes one element of an array, `level` maps or lists deep."""
     match kind:
         case kinds.Text() | kinds.Printed():
             return lane.text_element
@@ -166,7 +166,7 @@ def element_writer(kind: Kind) -> Callable[[Any], str]:
             return lane.integer_element
         case kinds.Numeric():
             return lane.numeric_element
-    return partial(lane.element, kind)
+    return partial(lane.element, kind, level)
 
 
 def member_writer(kind: Kind) -> Callable[[Any], str]:

@@ -26,7 +26,17 @@ WireItem: TypeAlias = "dict[str, AttributeValue]"
 
 def row_key(entity: Entity, row: Row) -> tuple[str, ...]:
     """The row's primary key as text, for messages and checkpoints."""
-    return tuple(str(row.get(name)) for name in entity.key_columns)
+    return tuple(key_text(row.get(name)) for name in entity.key_columns)
+
+
+def key_text(value: RowValue) -> str:
+    """A key column's value as text that PostgreSQL reads as the same value."""
+    match value:
+        case bytes():
+            return f"\\x{value.hex()}"
+        case bool():
+            return "true" if value else "false"
+    return str(value)
 
 
 def forward(entity: Entity, row: Row) -> list[WireItem]:
@@ -144,5 +154,5 @@ def check_bounds(bounds: str | None) -> None:
     if bounds is not None and bounds.count("[") != bounds.count("[1:"):
         raise Unfit(
             "an array whose lower bound is not 1, which a DynamoDB List does not hold",
-            "Declare the attribute with form=TEXT to store the array as PostgreSQL prints it.",
+            kinds.ARRAY_POLICY,
         )

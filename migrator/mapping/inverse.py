@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from migrator.mapping import document
 from migrator.mapping import kind as kinds
 from migrator.mapping.entity import NULL
 from migrator.mapping.errors import MappingError, Undecodable, Unfit
@@ -90,7 +91,7 @@ class Inverse:
         if value is None or (attribute.null is NULL and set(value) == {"NULL"}):
             return None
         if attribute.computed is not None and attribute.computed.inverse is not None:
-            plain = kinds.plain(value)
+            plain = document.plain(value)
             return attribute.computed.inverse(plain)[attribute.columns.index(column)]
         return kinds.read(attribute.kind or kinds.Json(), value)
 

@@ -11,12 +11,14 @@ import binascii
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from migrator.mapping import document, instant
 from migrator.mapping.document import AttributeValue
 from migrator.mapping.errors import MappingError, Unfit
 from migrator.mapping.number import canonical, number_text
+
+ARRAY_POLICY: Final = "Declare the attribute with form=TEXT to store the array as PostgreSQL prints it."
 
 RowValue: TypeAlias = Any
 """A column's value as the source edge yields it: bool, int, Decimal, float, bytes, list, None, and str for all else."""
@@ -316,9 +318,14 @@ class Array(Kind):
     def _element(self, element: RowValue, level: int) -> AttributeValue:
         if element is None:
             return {"NULL": True}
-        if isinstance(element, list):
-            return self.to_attribute(element, level)
-        return self.element.to_attribute(element, level)
+        if not isinstance(element, list):
+            attribute = self.element.to_attribute(element, level)
+            if "NULL" in attribute:
+                raise Unfit("JSON null in an array would read back as SQL NULL", ARRAY_POLICY)
+            return attribute
+        if isinstance(self.element, Json):
+            raise Unfit("an array of documents in several dimensions would read back as lists in one", ARRAY_POLICY)
+        return self.to_attribute(element, level)
 
     def from_attribute(self, attribute: AttributeValue) -> RowValue:
         return [self._from_element(element) for element in _take(attribute, "L")]
@@ -326,7 +333,8 @@ class Array(Kind):
     def _from_element(self, attribute: AttributeValue) -> RowValue:
         if "NULL" in attribute:
             return None
-        return self.from_attribute(attribute) if "L" in attribute else self.element.from_attribute(attribute)
+        nested = "L" in attribute and not isinstance(self.element, Json)
+        return self.from_attribute(attribute) if nested else self.element.from_attribute(attribute)
 
     def from_user(self, value: object) -> RowValue:
         if not isinstance(value, list):
@@ -378,22 +386,3 @@ def read(kind: Kind, attribute: AttributeValue) -> RowValue:
         return kind.from_attribute(attribute)
     except (ValueError, ArithmeticError, AttributeError, TypeError, binascii.Error) as error:
         raise error if isinstance(error, Unfit) else Unfit(f"not a value of kind {type(kind).__name__}") from error
-
-
-def plain(attribute: AttributeValue) -> object:
-    """The plain value of an attribute: numbers as Decimal, sets as lists, Binary as bytes."""
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "NULL":
-            return None
-        case "N":
-            return Decimal(value)
-        case "B":
-            return base64.b64decode(value)
-        case "L":
-            return [plain(element) for element in value]
-        case "M":
-            return {key: plain(element) for key, element in value.items()}
-        case "SS" | "NS" | "BS":
-            return [plain({kind[0]: member}) for member in value]
-    return value

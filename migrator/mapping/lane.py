@@ -14,7 +14,7 @@ from json.encoder import encode_basestring as quote
 from typing import TYPE_CHECKING, Any, Final
 
 from migrator.mapping import instant
-from migrator.mapping.document import to_attribute
+from migrator.mapping.document import SURROGATE, to_attribute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,10 @@ def jsonb(text: str) -> str:
 
 def json_text(text: str) -> str:
     """The wire's text of a json document."""
-    return _deep(text, _decode_json(text))
+    written = _deep(text, _decode_json(text))
+    if ("\\ud" in text or "\\uD" in text) and SURROGATE.search(written):
+        raise Doubt
+    return written
 
 
 def _deep(text: str, value: object) -> str:
@@ -137,11 +140,11 @@ def numeric_element(value: Decimal | None) -> str:
     return '{"NULL":true}' if value is None else f'{{"N":"{numeric(value)}"}}'
 
 
-def element(kind: Kind, value: RowValue) -> str:
+def element(kind: Kind, level: int, value: RowValue) -> str:
     """One element of an array of any other kind."""
     if isinstance(value, list):
         raise Doubt
-    return '{"NULL":true}' if value is None else wire(kind, value, 1)
+    return '{"NULL":true}' if value is None else not_null(wire(kind, value, level))
 
 
 def elements(values: list[Any], write: Callable[[Any], str]) -> str:
@@ -156,7 +159,7 @@ def member(kind: Kind, value: RowValue) -> str:
 
 def members(values: list[Any], write: Callable[[Any], str]) -> str:
     """The members of a Set, each held once."""
-    if not values or len(set(values)) != len(values):
+    if not values or None in values or len(set(values)) != len(values):
         raise Doubt
     return ",".join(map(write, values))
 

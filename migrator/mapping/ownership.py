@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migrator.mapping.errors import Unfit
+from migrator.mapping.forward import key_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +28,7 @@ class Claim:
     def row_key(self) -> tuple[str, ...] | None:
         """The row's primary key as text; None where the key holds another unique set."""
         columns = self.entity.key_columns
-        return tuple(str(self.values[name]) for name in columns) if self.values.keys() >= set(columns) else None
+        return tuple(key_text(self.values[name]) for name in columns) if self.values.keys() >= set(columns) else None
 
 
 def claims(entities: Iterable[Entity], key: WireItem) -> Iterator[Claim]:
