@@ -21,6 +21,7 @@ os.environ.clear()
 os.environ.update(_kept)
 os.environ.update(AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
 
+from tests.support.fault_proxy import FaultProxy  # noqa: E402 - the environment has to be clean first
 from tests.support.stores import Choice, new_database, new_tables  # noqa: E402 - the environment has to be clean first
 
 try:
@@ -71,3 +72,10 @@ def any_dynamodb(
     """Each DynamoDB that can be had, one after the other, with table names of the test's own."""
     with new_tables(dynamodb_emulator(request.param)) as store:
         yield store
+
+
+@pytest.fixture
+def fault_proxy(dynamodb: DynamoDBStore) -> Iterator[FaultProxy]:
+    """A proxy in front of `dynamodb` that passes everything until a test injects faults."""
+    with FaultProxy(dynamodb.endpoint_url) as proxy:
+        yield proxy
