@@ -138,10 +138,8 @@ async def compare(connection: Connection, declared: sa.Table) -> list[str]:
 def _unreadable(live: LiveTable) -> Iterator[str]:
     """What keeps a table from being read whole, in the order of its key."""
     if not live.key:
-        why = (
-            "has no primary key" if live.kind in {"table", "partitioned table"} else f"is a {live.kind}, without a key"
-        )
-        yield f"{live.table} {why}"
+        may_have_one = live.kind in {"table", "partitioned table"}
+        yield f"{live.table} " + ("has no primary key" if may_have_one else f"is a {live.kind}, without a primary key")
     if live.inherited:
         yield f"{live.table} has children by INHERITS, and a primary key does not hold across them"
     yield from (
@@ -151,19 +149,21 @@ def _unreadable(live: LiveTable) -> Iterator[str]:
     )
 
 
-def _column_problems(live: LiveTable, name: str, type_name: str, resolved: str | None) -> Iterator[str]:
+def _column_problems(live: LiveTable, name: str, type_name: str | None, resolved: str | None) -> Iterator[str]:
     column = live.column(name)
     if column is None:
         yield f"column {name} of {live.table} does not exist"
+    elif type_name is None:
+        yield f"column {name} of {live.table} is declared without a type"
     elif resolved is None:
         yield f"column {name} of {live.table} is declared as {type_name}, which is no type of this database"
     elif resolved not in {column.type, column.base_type} and not {resolved, column.base_type} <= _TEXT:
         yield f"column {name} of {live.table} is {column.declared_type}, declared is {type_name}"
 
 
-def _type_name(column: sa.Column[object]) -> str:
+def _type_name(column: sa.Column[object]) -> str | None:
     if isinstance(column.type, NullType):
-        return "no type"
+        return None
     return column.type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call] # SQLAlchemy leaves it so
 
 

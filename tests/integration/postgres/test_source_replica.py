@@ -35,14 +35,19 @@ async def _turn_into_a_standby(url: str) -> None:
     with pytest.raises((asyncpg.PostgresError, ConnectionError)):
         await connection.execute("COPY (SELECT) TO PROGRAM 'kill -9 $PPID'")
     async with asyncio.timeout(60):
-        while not await _accepts(url):  # noqa: ASYNC110 - the server offers nothing to wait on
+        while not await _is_standby(url):  # noqa: ASYNC110 - the server offers nothing to wait on
             await asyncio.sleep(0.1)
 
 
-async def _accepts(url: str) -> bool:
+async def _is_standby(url: str) -> bool:
     try:
         connection = await asyncpg.connect(url)
     except (asyncpg.PostgresError, OSError):
         return False
-    await connection.close()
-    return True
+    try:
+        # The server that is about to notice the killed backend still takes connections.
+        return bool(await connection.fetchval("SELECT pg_is_in_recovery()"))
+    except (asyncpg.PostgresError, OSError):
+        return False
+    finally:
+        connection.terminate()
