@@ -114,7 +114,7 @@ def _ministack(directory: Path, port: int) -> Order:
 
 
 def _dynoxide(binary: Path, directory: Path, port: int) -> Order:
-    return _order([str(binary), "serve", "--host", _HOST, "--port", str(port)], {}, directory, port)
+    return _order([str(binary.resolve()), "serve", "--host", _HOST, "--port", str(port)], {}, directory, port)
 
 
 def _order(command: list[str], settings: dict[str, str], directory: Path, port: int) -> Order:

@@ -59,7 +59,9 @@ def serving(order: Order) -> Iterator[None]:
             lifeline.flush()
         report = supervisor.Report(**json.loads(answer.readline() or b'{"failure": "its supervisor was killed"}'))
         if report.failure is not None:
-            raise ServerFailedError(f"{report.failure}; its log ends:\n{report.log_tail}")
+            raise ServerFailedError(
+                f"{report.failure}; its log ends:\n{report.log_tail}" if report.log_tail else report.failure
+            )
         yield
     finally:
         answer.close()

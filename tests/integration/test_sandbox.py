@@ -219,6 +219,16 @@ def test_an_emulator_that_does_not_start_says_why_and_leaves_nothing(temporary: 
     assert list(temporary.iterdir()) == [broken]
 
 
+def test_a_binary_may_be_named_relative_to_the_current_directory(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (temporary / "relative").write_text("#!/bin/sh\nexit 3\n")
+    (temporary / "relative").chmod(0o755)
+    monkeypatch.chdir(temporary)
+    with pytest.raises(TargetError, match=r"relative ended with code 3$"), dynoxide(Path("relative")):
+        pass
+
+
 def test_many_stores_start_at_once(temporary: Path) -> None:
     with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
         servers = list(pool.map(lambda _: stack.enter_context(embedded_postgres()), range(2)))
