@@ -250,6 +250,13 @@ def test_stores_end_with_their_starter(temporary: Path, number: signal.Signals) 
         assert eventually(lambda: list(temporary.iterdir()) == [])
 
 
+def test_a_store_that_is_still_starting_ends_with_its_starter(temporary: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTER], stdout=subprocess.PIPE) as process:
+        assert eventually(lambda: any(temporary.glob("migrator-postgres-*/data")))
+        process.kill()
+    assert eventually(lambda: list(temporary.iterdir()) == [])
+
+
 async def test_stores_end_with_a_killed_starter_even_where_a_forked_child_lives_on(temporary: Path) -> None:
     with starter("fork") as (process, directory, endpoint_url, lingering):
         assert lingering is not None
