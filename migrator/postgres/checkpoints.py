@@ -156,7 +156,9 @@ class CopyLog:
         return ranges
 
     async def sending(self, number: int) -> None:
-        """Record that requests for rows of this range are about to be sent, before the first of them is.
+        """Record that rows of this range are about to be read and sent, before the first of them is.
+
+        `settle` renews it. With the deadline of a request this bounds how long one may still be under way after a copy was killed.
 
         Raises:
             LockedError: the copy on record is another one by now.

@@ -87,7 +87,11 @@ async def pool(url: str | None, *, purpose: str, size: int, read_only: bool = Fa
 
     with errors_explained(f"connect to {address}", safe=_UNCHANGED):
         opened = await asyncpg.create_pool(
-            min_size=1, max_size=size, init=check, **_arguments(address, purpose, read_only=read_only)
+            min_size=1,
+            max_size=size,
+            init=check,
+            reset=_left_alone,
+            **_arguments(address, purpose, read_only=read_only),
         )
     try:
         yield opened
@@ -97,6 +101,10 @@ async def pool(url: str | None, *, purpose: str, size: int, read_only: bool = Fa
         raise
     with errors_explained("close the connections", safe="the work itself is done"):
         await opened.close()
+
+
+async def _left_alone(_connection: Connection) -> None:
+    """Nothing here changes a session's state; asyncpg's own reset is a round trip for every page that is read."""
 
 
 def _arguments(address: Address, purpose: str, *, read_only: bool) -> dict[str, Any]:

@@ -193,6 +193,7 @@ WITH moved AS (
         item_count = item_count + $8,
         expired_count = expired_count + $9,
         set_aside_count = set_aside_count + $10,
+        last_sent_at = clock_timestamp(),
         settled_at = CASE WHEN $11 THEN clock_timestamp() END
     WHERE model = $1 AND source = $2 AND number = $3
       AND position IS NOT DISTINCT FROM $5::text[]

@@ -38,7 +38,8 @@ CREATE TABLE migrator.copy_ranges (
 );
 COMMENT ON TABLE migrator.copy_ranges IS 'a range of keys: above lower, up to and including upper; null is no bound';
 COMMENT ON COLUMN migrator.copy_ranges.position IS 'the last key whose items are in the target';
-COMMENT ON COLUMN migrator.copy_ranges.last_sent_at IS 'written before a request is sent, so that none is later unseen';
+COMMENT ON COLUMN migrator.copy_ranges.last_sent_at IS
+    'recorded before the range is read and with each page that settles: what was read later is sent within its deadline';
 COMMENT ON COLUMN migrator.copy_ranges.settled_at IS 'when the whole range was in the target; null: not yet';
 
 CREATE TABLE migrator.marks (

@@ -50,6 +50,8 @@ async def test_a_copy_goes_on_where_it_was(installed: Pool, log: CopyLog) -> Non
         (3, ("p",), None, ("p",)),
     ]
     await log.sending(2)
+    sent = (await log.ranges())[1].last_sent_at
+    assert sent is not None
     aside = [SetAside({"id": 'g"\u00e9'}, "column price: NaN"), SetAside({"id": "h"}, "column price: NaN")]
     second = await log.settle(second, ("h",), Counts(rows=10, items=16, set_aside=2), set_aside=aside, done=False)
     second = await log.settle(second, ("k",), Counts(rows=10, items=15, expired=5), done=False)
@@ -64,6 +66,7 @@ async def test_a_copy_goes_on_where_it_was(installed: Pool, log: CopyLog) -> Non
     assert recorded == second
     assert (recorded.after, recorded.counts) == (("k",), Counts(rows=20, items=31, expired=5, set_aside=2))
     assert recorded.last_sent_at is not None
+    assert recorded.last_sent_at > sent
     assert recorded.settled_at is None
     assert third.settled_at is not None
     async with installed.acquire() as connection:
