@@ -158,7 +158,8 @@ class CopyLog:
     async def sending(self, number: int) -> None:
         """Record that rows of this range are about to be read and sent, before the first of them is.
 
-        `settle` renews it. With the deadline of a request this bounds how long one may still be under way after a copy was killed.
+        `settle` renews it. With the deadline of a request this bounds how long one may still be under way after a copy
+        was killed.
 
         Raises:
             LockedError: the copy on record is another one by now.
