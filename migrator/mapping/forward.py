@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
 from migrator.mapping import condition, document, instant, limits
@@ -36,6 +37,8 @@ def key_text(value: RowValue) -> str:
             return f"\\x{value.hex()}"
         case bool():
             return "true" if value else "false"
+        case Decimal():
+            return format(value, "f")
     return str(value)
 
 
