@@ -126,8 +126,8 @@ class BatchWriter:
                 patience = self._client.patience(deadline)
             if not await patience.pause():
                 raise GaveUpError(
-                    f"BatchWriteItem on table {self._table_name} left {len(left)} items unprocessed, "
-                    f"{patience.attempts} times within {patience.seconds:.1f} s",
+                    f"BatchWriteItem on table {self._table_name} left {len(left)} items unprocessed for "
+                    f"{patience.seconds:.1f} s (attempts: {patience.attempts})",
                     safe="items already written stay, and are written again with the same values",
                     next_step="lower `--max-wcu` or raise the table's write capacity, then run the command again",
                 )

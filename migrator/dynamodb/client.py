@@ -111,14 +111,18 @@ class Client:
         """
         attempt = Attempt(operation, table, self.place)
         patience = self.patience(deadline)
+        last: TransientError | None = None
         while True:
             try:
-                response = await self._send(attempt, body, patience.deadline)
-                return read_answer(attempt, response)
+                return read_answer(attempt, await self._send(attempt, body, patience.deadline))
             except TransientError as error:
-                if not await patience.pause():
-                    raise _gave_up(attempt, patience, error) from error
-                self.counts.retries[error.reason] += 1
+                last = error
+            except GaveUpError as error:
+                # The deadline passed in the queue: what went wrong before says more.
+                raise (error if last is None else _gave_up(attempt, patience, last)) from last
+            if not await patience.pause():
+                raise _gave_up(attempt, patience, last) from last
+            self.counts.retries[last.reason] += 1
 
     def patience(self, deadline: float | None = None) -> Patience:
         """The pauses between attempts at one thing, until the deadline or until this client's patience is over."""
@@ -161,7 +165,7 @@ def read_answer(attempt: Attempt, response: Response) -> dict[str, Any]:
 
 def _gave_up(attempt: Attempt, patience: Patience, last: TransientError) -> GaveUpError:
     return GaveUpError(
-        f"{attempt} did not succeed in {patience.attempts} attempts over {patience.seconds:.1f} s; "
+        f"{attempt} did not succeed within {patience.seconds:.1f} s (attempts: {patience.attempts}); "
         f"the last time: {last.what}",
         next_step=last.next_step or "run the command again: it continues where it was",
     )

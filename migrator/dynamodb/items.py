@@ -53,8 +53,8 @@ async def _get_all(client: Client, table_name: str, keys: list[WireItem], *, con
             patience = client.patience()
         if not await patience.pause():
             raise GaveUpError(
-                f"BatchGetItem on table {table_name} left {len(left)} keys unprocessed, "
-                f"{patience.attempts} times within {patience.seconds:.1f} s",
+                f"BatchGetItem on table {table_name} left {len(left)} keys unprocessed for "
+                f"{patience.seconds:.1f} s (attempts: {patience.attempts})",
                 next_step="raise the table's read capacity, or run the command again later",
             )
         keys = left

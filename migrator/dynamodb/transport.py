@@ -9,6 +9,7 @@ import io
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -54,6 +55,8 @@ class HttpTransport:
 
     def __init__(self, session: Session, *, connect_timeout: float = 5.0) -> None:
         self._endpoint_url = session.endpoint_url
+        # A proxy is sent the whole URL, which must have a path.
+        self._url = session.endpoint_url if urlsplit(session.endpoint_url).path else f"{session.endpoint_url}/"
         self._proxy = session.proxy
         self._connect_timeout = connect_timeout
         self._tls = session.ssl_context()
@@ -92,7 +95,7 @@ class HttpTransport:
         timeout = aiohttp.ClientTimeout(total=request.timeout, sock_connect=self._connect_timeout)
         try:
             async with self._http.post(
-                self._endpoint_url,
+                self._url,
                 data=body,
                 headers=request.headers,
                 allow_redirects=False,
