@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from migrator.errors import LockedError
-from migrator.postgres.errors import errors_explained
+from migrator.postgres.errors import OWN_TABLES, errors_explained
 from migrator.postgres.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
 
     from migrator.postgres.connection import Connection, Pool
@@ -97,9 +98,8 @@ class CopyLog:
         Raises:
             LockedError: it was made under another mapping or another source schema.
         """
-        with errors_explained(f"read the checkpoint of {self.source}"):
-            async with self._pool.acquire() as connection:
-                found = await connection.fetchrow(QUERIES["copy"], self.model, self.source)
+        async with self._session("read") as connection:
+            found = await connection.fetchrow(QUERIES["copy"], self.model, self.source)
         if found is None:
             return None
         copy = Copy(**found)
@@ -119,14 +119,11 @@ class CopyLog:
             for number, (lower, upper) in enumerate(pairwise(bounds), start=1)
         ]
         fingerprints = (self._mapping_fingerprint, self._schema_fingerprint)
-        with errors_explained(f"write the checkpoint of {self.source}"):
-            async with self._pool.acquire() as connection, connection.transaction():
-                begun = await connection.fetchrow(
-                    QUERIES["begin_copy"], self.model, self.source, *fingerprints, followed
-                )
-                if begun is None:
-                    raise self._moved()
-                await connection.executemany(QUERIES["begin_range"], values)
+        async with self._session("write") as connection, connection.transaction():
+            begun = await connection.fetchrow(QUERIES["begin_copy"], self.model, self.source, *fingerprints, followed)
+            if begun is None:
+                raise self._moved()
+            await connection.executemany(QUERIES["begin_range"], values)
         self._copy = Copy(**begun)
         return self._copy
 
@@ -136,9 +133,8 @@ class CopyLog:
         Raises:
             LockedError: the checkpoint cannot be what this toolkit wrote: a range is missing, or a key is cut short.
         """
-        with errors_explained(f"read the checkpoint of {self.source}"):
-            async with self._pool.acquire() as connection:
-                found = await connection.fetch(QUERIES["ranges"], self.model, self.source)
+        async with self._session("read") as connection:
+            found = await connection.fetch(QUERIES["ranges"], self.model, self.source)
         ranges = [
             Range(
                 number=row["number"],
@@ -165,9 +161,8 @@ class CopyLog:
             LockedError: the copy on record is another one by now.
         """
         copy = self._current()
-        with errors_explained(f"write the checkpoint of {self.source}"):
-            async with self._pool.acquire() as connection:
-                known = await connection.fetchval(QUERIES["sending"], self.model, self.source, number, copy.started_at)
+        async with self._session("write") as connection:
+            known = await connection.fetchval(QUERIES["sending"], self.model, self.source, number, copy.started_at)
         if known is None:
             raise self._moved()
 
@@ -197,9 +192,8 @@ class CopyLog:
             [json.dumps(dict(row.row_key), ensure_ascii=False) for row in set_aside],
             [row.reason for row in set_aside],
         )
-        with errors_explained(f"write the checkpoint of {self.source}"):
-            async with self._pool.acquire() as connection:
-                moved = await connection.fetchrow(QUERIES["settle"], *arguments)
+        async with self._session("write") as connection:
+            moved = await connection.fetchrow(QUERIES["settle"], *arguments)
         if moved is None:
             raise self._moved()
         return replace(at, position=reached, counts=at.counts + counts, **moved)
@@ -211,19 +205,25 @@ class CopyLog:
             LockedError: a range on record is not settled, or the copy on record is another one.
         """
         copy = self._current()
-        with errors_explained(f"write the checkpoint of {self.source}"):
-            async with self._pool.acquire() as connection:
-                finished = await connection.fetchval(QUERIES["finish_copy"], self.model, self.source, copy.started_at)
+        async with self._session("write") as connection:
+            finished = await connection.fetchval(QUERIES["finish_copy"], self.model, self.source, copy.started_at)
         if finished is None:
             raise self._moved()
 
     async def restart(self) -> None:
         """Forget the copy on record, whatever it was made under, and the rows that it set aside."""
-        with errors_explained(f"write the checkpoint of {self.source}"):
-            async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute(QUERIES["drop_copy"], self.model, self.source)
-                await connection.execute(QUERIES["drop_copy_marks"], self.source)
+        async with self._session("write") as connection, connection.transaction():
+            await connection.execute(QUERIES["drop_copy"], self.model, self.source)
+            await connection.execute(QUERIES["drop_copy_marks"], self.source)
         self._copy = None
+
+    @asynccontextmanager
+    async def _session(self, doing: str) -> AsyncIterator[Connection]:
+        doing = f"{doing} the checkpoint of {self.source}"
+        with errors_explained(doing):
+            async with self._pool.acquire() as connection:
+                with errors_explained(doing, connection=connection, privileges=OWN_TABLES):
+                    yield connection
 
     def _current(self) -> Copy:
         if self._copy is None:
@@ -284,7 +284,7 @@ class Progress:
 
 async def progress(connection: Connection, model: str) -> list[Progress]:
     """Return the copies on record for a model, by source, under whatever mapping they were made."""
-    with errors_explained("read the checkpoints", connection=connection):
+    with errors_explained("read the checkpoints", connection=connection, privileges=OWN_TABLES):
         found = await connection.fetch(QUERIES["copies"], model)
     return [
         Progress(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from migrator.postgres.identifiers import TableName
 
+OWN_TABLES: Final = ("USAGE ON SCHEMA migrator", "ALL ON ALL TABLES IN SCHEMA migrator")
+"""What working with the toolkit's own schema needs where another role has installed it."""
 SETTLED: Final = "what is settled stays; nothing is half-done that a second run does not continue"
 
 
@@ -107,7 +109,7 @@ _ANSWERS: Final[tuple[tuple[type[BaseException], _Answer], ...]] = (
     ),
     (
         asyncpg.InsufficientPrivilegeError,
-        _Answer(SourceError, "role {role} lacks a privilege", "as the owner run: {grant}"),
+        _Answer(SourceError, "role {role} lacks a privilege", "{grant}"),
     ),
     (
         asyncpg.ReadOnlySQLTransactionError,
@@ -158,7 +160,7 @@ def errors_explained(
     safe: str = SETTLED,
     connection: Any = None,  # noqa: ANN401 - asyncpg has no types
     table: TableName | None = None,
-    privilege: str = "SELECT",
+    privileges: tuple[str, ...] = (),
 ) -> Iterator[None]:
     """Turn what asyncpg and the network raise in the block into a `MigratorError`; nothing else may be called in it.
 
@@ -166,8 +168,8 @@ def errors_explained(
         doing: what the block does, as it follows "cannot": `read public.users`.
         safe: what holds although it failed.
         connection: the connection in use, which knows the role that a missing privilege must be granted to.
-        table: the table in use, for which a missing privilege must be granted.
-        privilege: the privilege in use on that table.
+        table: the table that is read.
+        privileges: what the block needs beside reading that table, as GRANT says it: `CREATE ON DATABASE app`.
 
     Raises:
         ConfigurationError: the address or the credentials are wrong.
@@ -182,7 +184,7 @@ def errors_explained(
         answer = _answer(error)
         words = {}
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
-            words = _privilege(connection, table, privilege)
+            words = _missing(connection, table, privileges)
         what = f"cannot {doing}: {answer.why.format_map(words)}{_code(error)}"
         raise answer.error(what, safe=safe, next_step=answer.next_step.format_map(words)) from error
 
@@ -204,9 +206,13 @@ def _code(error: BaseException) -> str:
     return "" if state is None else f" (SQLSTATE {state})"
 
 
-def _privilege(connection: Any, table: TableName | None, privilege: str) -> dict[str, str]:  # noqa: ANN401
-    role = quoted("ROLE" if connection is None else connection.get_settings().session_authorization)
-    if table is None:
-        return {"role": role, "grant": f"GRANT {privilege} TO {role}"}
-    schema = "" if table.schema is None else f"GRANT USAGE ON SCHEMA {quoted(table.schema)} TO {role}; "
-    return {"role": role, "grant": f"{schema}GRANT {privilege} ON {table.sql} TO {role}"}
+def _missing(connection: Any, table: TableName | None, privileges: tuple[str, ...]) -> dict[str, str]:  # noqa: ANN401
+    """The role that lacks a privilege, and the statements that grant what it needs, ready to run."""
+    role = "of this session" if connection is None else quoted(connection.get_settings().session_authorization)
+    needed = [] if table is None else [f"SELECT ON {table.sql}"]
+    if table is not None and table.schema is not None:
+        needed.insert(0, f"USAGE ON SCHEMA {quoted(table.schema)}")
+    needed += privileges
+    if connection is None or not needed:
+        return {"role": role, "grant": "grant the role what the server's log says it lacks"}
+    return {"role": role, "grant": "as the owner run: " + "; ".join(f"GRANT {each} TO {role}" for each in needed)}

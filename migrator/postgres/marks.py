@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from migrator.postgres.errors import errors_explained
+from migrator.postgres.errors import OWN_TABLES, errors_explained
 from migrator.postgres.queries import QUERIES
 
 if TYPE_CHECKING:
@@ -38,18 +38,22 @@ class Mark:
 
 async def set_aside(connection: Connection, source: str, *, limit: int) -> list[Mark]:
     """Return rows of a source that are set aside, the oldest first."""
-    with errors_explained(f"read the rows of {source} that were set aside", connection=connection):
+    with errors_explained(
+        f"read the rows of {source} that were set aside", connection=connection, privileges=OWN_TABLES
+    ):
         found = await connection.fetch(QUERIES["set_aside"], source, limit)
     return [Mark(**{**row, "row_key": row["row_key"] and json.loads(row["row_key"])}) for row in found]
 
 
 async def set_aside_count(connection: Connection, source: str) -> int:
     """Return how many rows of a source are set aside."""
-    with errors_explained(f"count the rows of {source} that were set aside", connection=connection):
+    with errors_explained(
+        f"count the rows of {source} that were set aside", connection=connection, privileges=OWN_TABLES
+    ):
         return int(await connection.fetchval(QUERIES["set_aside_count"], source))
 
 
 async def clear(connection: Connection, mark: int) -> bool:
     """Delete a mark; return whether it was there."""
-    with errors_explained(f"clear the mark {mark}", connection=connection):
+    with errors_explained(f"clear the mark {mark}", connection=connection, privileges=OWN_TABLES):
         return await connection.fetchval(QUERIES["clear_mark"], mark) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from migrator.errors import ConfigurationError
-from migrator.postgres.errors import errors_explained
+from migrator.postgres.errors import OWN_TABLES, errors_explained
 from migrator.postgres.identifiers import quoted
 from migrator.postgres.queries import QUERIES, named_statements
 
@@ -22,7 +22,7 @@ async def installed_version(connection: Connection) -> int:
     Raises:
         SourceError: PostgreSQL cannot be reached, or the role may not read the schema.
     """
-    with errors_explained("read the schema migrator", connection=connection, privilege="USAGE ON SCHEMA migrator"):
+    with errors_explained("read the schema migrator", connection=connection, privileges=OWN_TABLES):
         if not await connection.fetchval(QUERIES["versions_table"]):
             return 0
         return int(await connection.fetchval(QUERIES["installed_version"]))
@@ -42,7 +42,7 @@ async def install(connection: Connection) -> bool:
         "install the schema migrator",
         safe="the schema is as it was",
         connection=connection,
-        privilege=f"CREATE ON DATABASE {quoted(database)}",
+        privileges=(f"CREATE ON DATABASE {quoted(database)}",),
     ):
         async with connection.transaction():
             await connection.execute(QUERIES["install_lock"])

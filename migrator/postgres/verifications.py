@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from migrator.postgres.errors import errors_explained
+from migrator.postgres.errors import OWN_TABLES, errors_explained
 from migrator.postgres.queries import QUERIES
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ async def record(connection: Connection, done: Verification) -> Verification:
     """Record a verification that is done; return it as it is on record."""
     texts = [json.dumps(dict(each)) for each in (done.scope, done.counts)]
     values = (done.model, done.mapping_fingerprint, done.started_at, *texts, done.clean)
-    with errors_explained("record the verification", connection=connection):
+    with errors_explained("record the verification", connection=connection, privileges=OWN_TABLES):
         return _verification(await connection.fetchrow(QUERIES["record_verification"], *values))
 
 
 async def latest(connection: Connection, model: str, *, limit: int = 1) -> list[Verification]:
     """Return the verifications of a model, the latest first."""
-    with errors_explained("read the verifications", connection=connection):
+    with errors_explained("read the verifications", connection=connection, privileges=OWN_TABLES):
         return [_verification(row) for row in await connection.fetch(QUERIES["verifications"], model, limit)]
 
 

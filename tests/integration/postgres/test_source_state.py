@@ -10,7 +10,10 @@ import pytest
 
 from migrator.errors import ConfigurationError, SourceError
 from migrator.postgres import state
-from migrator.postgres.connection import connect
+from migrator.postgres.checkpoints import CopyLog, Counts
+from migrator.postgres.connection import connect, pool
+from migrator.postgres.identifiers import TableName
+from migrator.postgres.marks import SetAside
 
 if TYPE_CHECKING:
     from migrator.postgres.connection import Connection, Pool
@@ -65,6 +68,31 @@ async def test_a_role_that_may_not_create_the_schema_reads_what_to_grant(
         assert await state.install(connection) is True
     finally:
         await connection.close()
+        await session.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+async def test_a_role_that_may_not_use_the_schema_reads_what_to_grant(database: Database, session: Connection) -> None:
+    role = f"operator_{uuid.uuid4().hex}"
+    await session.execute(f"CREATE ROLE {role}")
+    await state.install(session)
+    try:
+        async with pool(database.url, purpose="test", size=1) as sessions:
+            async with sessions.acquire() as connection:
+                await connection.execute(f"SET SESSION AUTHORIZATION {role}")
+            log = CopyLog(sessions, "miyabi", TableName("users"), mapping_fingerprint="m", schema_fingerprint="s")
+            with pytest.raises(SourceError, match="lacks a privilege") as caught:
+                await log.load()
+            assert role in str(caught.value.next_step)
+            await session.execute(str(caught.value.next_step).removeprefix("as the owner run: "))
+            async with sessions.acquire() as connection:
+                await state.require(connection)
+            assert await log.load() is None
+            await log.begin([], followed=False)
+            (whole,) = await log.ranges()
+            aside = [SetAside({"id": "1"}, "why")]
+            await log.settle(whole, ("1",), Counts(rows=1, set_aside=1), set_aside=aside, done=True)
+            await log.finish()
+    finally:
         await session.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
