@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.check import check
@@ -22,12 +22,13 @@ from migrator.postgres.locks import lock
 from migrator.postgres.rows import RowSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from migrator.engines.copy.progress import Listener
     from migrator.engines.stores import Stores
     from migrator.mapping import Entity, Model
     from migrator.postgres.catalog import LiveTable
+    from migrator.postgres.checkpoints import Copy, Progress
     from migrator.postgres.connection import Connection, Pool
 
 _RANGE_ROWS: Final = 20_000
@@ -44,13 +45,21 @@ class Limits:
 
 @dataclass(frozen=True)
 class TablePlan:
-    """What a copy would do with one table: how many rows it has about, and what is settled already."""
+    """Where the copy of one table stands: about how many rows there are, what is settled, and the copy on record.
+
+    `stale`: the copy on record was made under another mapping or source schema, and is refused unless restarted.
+    """
 
     source: str
     rows: int
     settled: Counts
-    begun: bool
-    finished: bool
+    record: Copy | None
+    stale: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to copy."""
+        return self.record is not None and self.record.finished_at is not None and not self.stale
 
 
 @dataclass
@@ -86,19 +95,37 @@ async def plan(model: Model, entities: Sequence[Entity], stores: Stores) -> list
     """
     connection = await connect(stores.database_url, purpose="copy", read_only=True)
     try:
-        installed = await state.installed_version(connection)
-        known = {each.copy.source: each for each in await progress(connection, model.name)} if installed else {}
-        plans = []
-        for entity in entities:
-            live = await live_table(connection, entity)
-            rows = await catalog.estimated_rows(connection, live)
-            found = known.get(str(live.table))
-            finished = found is not None and found.copy.finished_at is not None
-            settled = Counts() if found is None else found.counts
-            plans.append(TablePlan(entity.source_name, rows, settled, found is not None, finished))
-        return plans
+        known = await records(connection, model)
+        return [await plan_table(connection, entity, known) for entity in entities]
     finally:
         await connection.close()
+
+
+async def records(connection: Connection, model: Model) -> dict[str, Progress]:
+    """The copies on record for a model, by source; none where the toolkit's schema is not installed."""
+    if not await state.installed_version(connection):
+        return {}
+    return {each.copy.source: each for each in await progress(connection, model.name)}
+
+
+async def plan_table(connection: Connection, entity: Entity, known: Mapping[str, Progress]) -> TablePlan:
+    """What `copy` would do with one table, given the copies on record.
+
+    Raises:
+        ConfigurationError: the source schema is not what the mapping declares.
+    """
+    live = await live_table(connection, entity)
+    rows = await catalog.estimated_rows(connection, live)
+    found = known.get(str(live.table))
+    if found is None:
+        return TablePlan(entity.source_name, rows, Counts(), None, stale=False)
+    made_under = (found.copy.mapping_fingerprint, found.copy.schema_fingerprint)
+    stale = made_under != _fingerprints(entity, live)
+    return TablePlan(entity.source_name, rows, found.counts, found.copy, stale)
+
+
+def _fingerprints(entity: Entity, live: LiveTable) -> tuple[str, str]:
+    return entity_fingerprint(entity), catalog.schema_fingerprint(live, entity.plan.columns)
 
 
 async def copy(  # noqa: PLR0913 - what a run is made of
@@ -138,22 +165,28 @@ async def copy(  # noqa: PLR0913 - what a run is made of
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="copy", size=2))
         tables = [await _open(control, sessions, model, entity) for entity in entities]
         followed = await capture.installed(control, [table.live.table for table in tables])
-        outcome.followed = all(followed.values())
-        tasks = [
-            task
+        begun = [
+            await _record(control, table, followed=followed[table.live.table], restart=restart, limits=limits)
             for table in tables
-            for task in await _tasks(
-                control, table, followed=followed[table.live.table], restart=restart, limits=limits
-            )
         ]
-        await _announce(control, model, tables, listener)
+        outcome.followed = all(record.followed for record in begun)
+        tasks = [
+            Task(table.entity.source_name, at)
+            for table in tables
+            for at in await table.log.ranges()
+            if at.settled_at is None
+        ]
+        await _announce(control, model, tables, begun, listener)
         crew = Crew(stores, {table.entity.source_name: table.entity for table in tables}, limits)
-        if limits.workers == 1:
+        processes = min(limits.workers, len(tasks))
+        if processes <= 1:
             outcome.tally = await crew.run(model.name, tasks, listener, outcome.counts)
         else:
-            outcome.tally = await workers.run(mappings, model.name, stores, limits, tasks, listener, outcome.counts)
-        for table in tables:
-            await table.log.finish()
+            shared = replace(limits, workers=processes)
+            outcome.tally = await workers.run(mappings, model.name, stores, shared, tasks, listener, outcome.counts)
+        for table, record in zip(tables, begun, strict=True):
+            if record.finished_at is None:
+                await table.log.finish()
         async with crew.open(model.name) as opened:
             for table in tables:
                 retried = await opened.tables[table.entity.source_name].retry_set_aside()
@@ -170,29 +203,31 @@ async def _check_target(entities: Sequence[Entity], stores: Stores) -> None:
 
 async def _open(control: Connection, sessions: Pool, model: Model, entity: Entity) -> _Table:
     live = await live_table(control, entity)
-    log = CopyLog(
-        sessions,
-        model.name,
-        live.table,
-        mapping_fingerprint=entity_fingerprint(entity),
-        schema_fingerprint=catalog.schema_fingerprint(live, entity.plan.columns),
-    )
+    mapping, schema = _fingerprints(entity, live)
+    log = CopyLog(sessions, model.name, live.table, mapping_fingerprint=mapping, schema_fingerprint=schema)
     return _Table(entity, live, log)
 
 
-async def _tasks(control: Connection, table: _Table, *, followed: bool, restart: bool, limits: Limits) -> list[Task]:
-    """What is left to do of a table."""
+async def _record(control: Connection, table: _Table, *, followed: bool, restart: bool, limits: Limits) -> Copy:
+    """The copy of a table as it is on record, begun where there is none."""
     if restart:
         await table.log.restart()
-    if await table.log.load() is None:
-        rows = await catalog.estimated_rows(control, table.live)
-        parts = min(_MAX_RANGES, max(-(-rows // _RANGE_ROWS), min(limits.workers, rows // 1000), 1))
-        source = RowSource(table.live, table.entity.projection)
-        await table.log.begin(await source.split(control, parts), followed=followed)
-    return [Task(table.entity.source_name, at) for at in await table.log.ranges() if at.settled_at is None]
+    known = await table.log.load()
+    if known is not None:
+        return known
+    rows = await catalog.estimated_rows(control, table.live)
+    parts = min(_MAX_RANGES, max(-(-rows // _RANGE_ROWS), min(limits.workers, rows // 1000), 1))
+    source = RowSource(table.live, table.entity.projection)
+    return await table.log.begin(await source.split(control, parts), followed=followed)
 
 
-async def _announce(control: Connection, model: Model, tables: Sequence[_Table], listener: Listener) -> None:
+async def _announce(
+    control: Connection, model: Model, tables: Sequence[_Table], begun: Sequence[Copy], listener: Listener
+) -> None:
+    unfollowed = [record.source for record in begun if not record.followed]
+    if unfollowed:
+        where = "any table" if len(unfollowed) == len(begun) else ", ".join(unfollowed)
+        listener.warned(f"changes made since the copy began are not followed: capture is not installed on {where}")
     known = {each.copy.source: each.counts for each in await progress(control, model.name)}
     settled = {table.entity.source_name: known.get(str(table.live.table), Counts()) for table in tables}
     estimates = {table.entity.source_name: await catalog.estimated_rows(control, table.live) for table in tables}
