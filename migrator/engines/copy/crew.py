@@ -13,6 +13,7 @@ from migrator.dynamodb.client import Client
 from migrator.dynamodb.pacing import UNLIMITED, Pace
 from migrator.engines.copy.progress import Settled, Tally
 from migrator.engines.copy.table import TableCopy
+from migrator.engines.together import together
 from migrator.mapping import entity_fingerprint
 from migrator.postgres import catalog, verifications
 from migrator.postgres.checkpoints import CopyLog, Counts
@@ -97,7 +98,7 @@ class Crew:
                 while (task := await take()) is not None:
                     await opened.tables[task.source].copy_range(task.at, account)
 
-            async with asyncio.TaskGroup() as group:
+            async with together() as group:
                 for _ in range(_HANDS):
                     group.create_task(hand())
             tally.retries = dict(opened.client.counts.retries)

@@ -15,6 +15,7 @@ import threading
 from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing import connection as channels
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from migrator.engines.copy.crew import Crew, Task
@@ -23,6 +24,7 @@ from migrator.errors import MigratorError
 from migrator.postgres.checkpoints import Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
@@ -87,12 +89,13 @@ async def run(  # noqa: PLR0913, PLR0917 - what a run is made of
     context = multiprocessing.get_context("spawn")
     foremen: list[tuple[Connection[Any, Any], SpawnProcess]] = []
     try:
-        for _ in range(limits.workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_main, args=(order, theirs), daemon=True)
-            process.start()
-            theirs.close()
-            foremen.append((ours, process))
+        with _deaf():
+            for _ in range(limits.workers):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_main, args=(order, theirs), daemon=True)
+                process.start()
+                theirs.close()
+                foremen.append((ours, process))
         stop = threading.Event()
         try:
             return await asyncio.to_thread(_lead, dict(foremen), iter(tasks), listener, counts, stop)
@@ -104,6 +107,18 @@ async def run(  # noqa: PLR0913, PLR0917 - what a run is made of
             process.terminate()
         for _, process in foremen:
             await asyncio.to_thread(process.join)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Holds Ctrl-C back. A process started meanwhile never hears it: it is the parent's to answer."""
+    # Started first: starting it lets signals through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _lead(
@@ -148,17 +163,12 @@ def _killed(process: SpawnProcess) -> MigratorError:
 
 def _main(order: _Order, channel: Connection[Any, Any]) -> None:
     """A worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=_follow_parent, daemon=True).start()
     with contextlib.suppress(BrokenPipeError, EOFError, ConnectionResetError):
         try:
             tally = asyncio.run(_work(order, channel))
-        except* MigratorError as group:
-            first: BaseException = group
-            while isinstance(first, BaseExceptionGroup):
-                first = first.exceptions[0]
-            if isinstance(first, MigratorError):
-                channel.send(_Failure(type(first), first.what, first.safe, first.next_step))
+        except MigratorError as error:
+            channel.send(_Failure(type(error), error.what, error.safe, error.next_step))
         else:
             channel.send(_Done(tally))
 

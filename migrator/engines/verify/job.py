@@ -15,6 +15,7 @@ from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client
 from migrator.dynamodb.pacing import Pace
 from migrator.engines.stores import live_table
+from migrator.engines.together import together
 from migrator.engines.verify.findings import Difference, Report, Verdict
 from migrator.engines.verify.judge import BATCH, Judge
 from migrator.engines.verify.passes import SourcePass, TargetPass
@@ -113,7 +114,7 @@ class _TableVerification:
         with Spill(expected) as spill:
             pace = Pace(scope.max_rcu)
             target = TargetPass(self.table, self.report, spill, self.now)
-            async with asyncio.TaskGroup() as group:
+            async with together() as group:
                 telling = group.create_task(self._tell(listener))
                 passes = [group.create_task(target.run(self.client, pace, _SEGMENTS))]
                 passes += [
