@@ -1,0 +1,68 @@
+"""Migrations to try the engines on: the reference mix, or an empty source, each with a target table of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mappings.miyabi.schema import metadata
+from tests.support import narrow as narrow_model
+from tests.support import renamed
+from tests.support.fault_proxy import FaultProxy
+from tests.support.migration import Migration, migration, reference_mix, source_template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.stores import Database, DynamoDBStore
+
+TOTAL = 2_000
+
+
+@pytest.fixture(scope="session")
+def reference_template(postgres_server: Database) -> Iterator[Database]:
+    """A database that holds the reference mix."""
+    with source_template(postgres_server, metadata, reference_mix(TOTAL)) as template:
+        yield template
+
+
+@pytest.fixture
+def miyabi(
+    postgres_server: Database,
+    reference_template: Database,
+    dynamodb: DynamoDBStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Migration]:
+    """The reference mix, nothing copied yet."""
+    with migration(postgres_server, reference_template, dynamodb, renamed, monkeypatch) as prepared:
+        yield prepared
+
+
+@pytest.fixture(scope="session")
+def narrow_template(postgres_server: Database) -> Iterator[Database]:
+    """A database with the empty table of the narrow model."""
+    with source_template(postgres_server, narrow_model.metadata, []) as template:
+        yield template
+
+
+@pytest.fixture
+def narrow(
+    postgres_server: Database, narrow_template: Database, dynamodb: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Migration]:
+    """A table of two columns, still empty."""
+    with migration(postgres_server, narrow_template, dynamodb, narrow_model, monkeypatch) as prepared:
+        yield prepared
+
+
+@pytest.fixture
+def proxy(dynamodb: DynamoDBStore) -> Iterator[FaultProxy]:
+    """A fault proxy in front of the target."""
+    with FaultProxy(dynamodb.endpoint_url, seed=1) as running:
+        yield running
+
+
+@pytest.fixture
+def behind_proxy(miyabi: Migration, proxy: FaultProxy) -> Migration:
+    """The same migration, its target reached through the fault proxy."""
+    return miyabi.through(proxy.endpoint_url)
