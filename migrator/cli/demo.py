@@ -146,18 +146,7 @@ class Demo:
 
 def corruptions(client: DynamoDBClient, table: str) -> Iterator[str]:
     """Changes one item, deletes another and adds a stray one; says so after each."""
-    key_of = ("PK", "SK")
-    logs, members = (
-        client.scan(
-            TableName=table,
-            FilterExpression="EntityType = :type",
-            ExpressionAttributeValues={":type": {"S": entity}},
-        )["Items"]
-        for entity in ("EXECUTION_LOG", "TASK")
-    )
-    if not logs or not members:
-        raise MigratorError("the demo found no items to corrupt", next_step="Run it with more --rows.")
-    changed = {name: logs[0][name] for name in key_of}
+    changed, deleted = (key_of_first(client, table, entity) for entity in ("EXECUTION_LOG", "TASK"))
     client.update_item(
         TableName=table,
         Key=changed,
@@ -166,12 +155,25 @@ def corruptions(client: DynamoDBClient, table: str) -> Iterator[str]:
         ExpressionAttributeValues={":level": {"S": "FORGED"}},
     )
     yield f"changed  {shown(changed)}: Data.logLevel"
-    deleted = {name: members[0][name] for name in key_of}
     client.delete_item(TableName=table, Key=deleted)
     yield f"deleted  {shown(deleted)}"
     stray: dict[str, Any] = {"PK": {"S": "USER#nobody"}, "SK": {"S": "METADATA"}, "EntityType": {"S": "USER"}}
     client.put_item(TableName=table, Item=stray)
-    yield f"added    {shown({name: stray[name] for name in key_of})}"
+    yield f"added    {shown({name: stray[name] for name in ('PK', 'SK')})}"
+
+
+def key_of_first(client: DynamoDBClient, table: str, entity: str) -> dict[str, Any]:
+    """The key of some item of an entity."""
+    pages = client.get_paginator("scan").paginate(
+        TableName=table,
+        FilterExpression="EntityType = :type",
+        ExpressionAttributeValues={":type": {"S": entity}},
+        ProjectionExpression="PK, SK",
+    )
+    for page in pages:
+        if page["Items"]:
+            return dict(page["Items"][0])
+    raise MigratorError(f"the demo found no item of {entity} to corrupt", next_step="Run it with more --rows.")
 
 
 def shown(key: dict[str, Any]) -> str:
