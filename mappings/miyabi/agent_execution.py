@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.miyabi.schema import agent_executions
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import NULL, Attribute, Entity, Get, Item, Query, only, without
+from migrator.mapping import NULL, Attribute, Entity, Get, Item, Pattern, Query, only, without
 
 c = agent_executions.c
 
@@ -41,7 +41,7 @@ AGENT_EXECUTION = Entity(
     attributes=stamps(c.created_at, c.updated_at),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Query("AP3", "a repository's executions, in time order", AGENT_EXECUTION),
     Get("AP4", "one execution by its id", AGENT_EXECUTION, item=1),
     Query("AP5", "executions by status, newest first", AGENT_EXECUTION, index="GSI1", descending=True),

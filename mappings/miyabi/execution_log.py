@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from mappings.miyabi.schema import execution_logs
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import Attribute, Entity, Expiry, Item, Query
+from migrator.mapping import Attribute, Entity, Expiry, Item, Pattern, Query
 
 c = execution_logs.c
 
@@ -26,6 +26,6 @@ EXECUTION_LOG = Entity(
     ttl=Expiry(c.created_at, after=timedelta(days=30)),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Query("execution-logs", "an execution's logs, in time order", EXECUTION_LOG),
 ]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from mappings.miyabi.schema import line_messages
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import Attribute, Entity, Expiry, Item, Query
+from migrator.mapping import Attribute, Entity, Expiry, Item, Pattern, Query
 
 c = line_messages.c
 
@@ -27,6 +27,6 @@ LINE_MESSAGE = Entity(
     ttl=Expiry(c.created_at, after=timedelta(days=30)),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Query("user-messages", "a user's LINE messages, in time order", LINE_MESSAGE),
 ]

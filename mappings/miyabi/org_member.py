@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.miyabi.schema import organization_members
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import Attribute, Entity, Item, Query
+from migrator.mapping import Attribute, Entity, Item, Pattern, Query
 
 c = organization_members.c
 
@@ -24,6 +24,6 @@ ORG_MEMBER = Entity(
     attributes=stamps(c.joined_at, c.joined_at),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Query("organization-members", "an organization's members", ORG_MEMBER),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.miyabi.schema import organizations
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import Attribute, Entity, Get, Item
+from migrator.mapping import Attribute, Entity, Get, Item, Pattern
 
 c = organizations.c
 
@@ -25,6 +25,6 @@ ORGANIZATION = Entity(
     attributes=stamps(c.created_at, c.updated_at),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Get("organization", "an organization by its id", ORGANIZATION),
 ]

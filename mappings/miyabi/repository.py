@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.miyabi.schema import repositories
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import Attribute, Entity, Get, Item, Query, without
+from migrator.mapping import Attribute, Entity, Get, Item, Pattern, Query, without
 
 c = repositories.c
 
@@ -27,7 +27,7 @@ REPOSITORY = Entity(
     attributes=stamps(c.created_at, c.updated_at),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Query("AP2", "a user's repositories", REPOSITORY),
     Get("repository", "a repository by its id", REPOSITORY, item=1),
     Query("organization-repositories", "an organization's repositories", REPOSITORY, index="GSI2"),

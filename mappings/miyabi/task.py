@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.miyabi.schema import tasks
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import Attribute, Entity, Item, Query
+from migrator.mapping import Attribute, Entity, Item, Pattern, Query
 
 c = tasks.c
 
@@ -30,7 +30,7 @@ TASK = Entity(
     attributes=stamps(c.created_at, c.updated_at),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Query("AP6", "a user's tasks", TASK),
     Query("tasks-by-status", "tasks by status (the pending ones, say), oldest first", TASK, index="GSI1"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.miyabi.schema import task_dependencies
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import Attribute, Entity, Item, Query
+from migrator.mapping import Attribute, Entity, Item, Pattern, Query
 
 c = task_dependencies.c
 
@@ -21,6 +21,6 @@ TASK_DEPENDENCY = Entity(
     attributes=stamps(c.created_at),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Query("AP7", "what a task depends on", TASK_DEPENDENCY),
 ]

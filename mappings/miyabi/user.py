@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.miyabi.schema import users
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import Attribute, Entity, Get, Item, Query
+from migrator.mapping import Attribute, Entity, Get, Item, Pattern, Query
 
 c = users.c
 
@@ -26,7 +26,7 @@ USER = Entity(
     attributes=stamps(c.created_at, c.updated_at),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Get("AP1", "a user", USER),
     Query("AP9", "an organization's users", USER, index="GSI2"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.miyabi.schema import websocket_connections
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import Attribute, Entity, Expiry, Get, Item, Query, only, without
+from migrator.mapping import Attribute, Entity, Expiry, Get, Item, Pattern, Query, only, without
 
 c = websocket_connections.c
 
@@ -26,7 +26,7 @@ WEBSOCKET = Entity(
     ttl=Expiry(c.ttl),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Get("AP8", "a WebSocket connection", WEBSOCKET),
     Query("user-connections", "a user's connections", WEBSOCKET, item=1),
 ]

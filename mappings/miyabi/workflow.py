@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.miyabi.schema import workflows
 from mappings.miyabi.table import TABLE, stamps
-from migrator.mapping import Attribute, Entity, Get, Item, Query
+from migrator.mapping import Attribute, Entity, Get, Item, Pattern, Query
 
 c = workflows.c
 
@@ -24,7 +24,7 @@ WORKFLOW = Entity(
     attributes=stamps(c.created_at, c.updated_at),
 )
 
-PATTERNS = [
+PATTERNS: list[Pattern] = [
     Query("AP10", "a repository's workflows", WORKFLOW),
     Get("AP10-one", "one of a repository's workflows", WORKFLOW),
 ]

@@ -1,11 +1,11 @@
-"""The mapping language: how rows become items, declared once. Pure: no store is touched here, and no clock is read.
+"""The mapping language: how rows become items, declared once. No store is touched here.
 
-A mapping module declares an `Entity` with its `Item`s on a `Table`; a `Model` collects them. From the declaration follow
-`forward` (the items of a row), `Encoder` (the same, compiled), `Inverse` (the row of its items), `claims` (the row of a
-key), `lint`, and the access patterns `Get` and `Query`.
+A mapping module declares an `Entity` with its `Item`s on a `Table`; a `Model` collects them. From the declaration
+follow `forward` (the items of a row), `Encoder` (the same, compiled), `Inverse` (the row of its items), `claims` (the
+row of a key), `lint`, and the access patterns `Get` and `Query`.
 """
 
-from migrator.mapping.document import AttributeValue, plain
+from migrator.mapping.document import AttributeValue, to_text
 from migrator.mapping.encoder import FOREVER, Encoded, Encoder
 from migrator.mapping.entity import (
     ABSENT,
@@ -37,7 +37,9 @@ from migrator.mapping.lint import Problem, lint
 from migrator.mapping.model import Model
 from migrator.mapping.ownership import Claim, claims
 from migrator.mapping.pattern import Get, Pattern, Query
+from migrator.mapping.plain import plain, plain_item
 from migrator.mapping.plan import Projected
+from migrator.mapping.rows import row_from_json
 from migrator.mapping.table import (
     ON_DEMAND,
     B,
@@ -57,5 +59,5 @@ __all__ = [
     "OnDemand", "Pattern", "Problem", "Projected", "Provisioned", "Query", "Row", "RowValue", "S", "Selection", "Table",
     "Undecodable", "Unencodable", "Unfit", "WireItem",
     "claims", "differing_columns", "entity_fingerprint", "expiry", "forward", "lint", "only", "owned_keys", "plain",
-    "row_key", "without",
+    "plain_item", "row_from_json", "row_key", "to_text", "without",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from migrator.mapping import condition as conditions
@@ -9,14 +10,19 @@ from migrator.mapping import emission, limits
 from migrator.mapping import kind as kinds
 from migrator.mapping.emission import Names, quoted
 from migrator.mapping.entity import NULL
+from migrator.mapping.plan import ComputedAttribute
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from migrator.mapping.entity import Entity
     from migrator.mapping.plan import BoundAttribute, BoundItem, Slot
 
 _UTF8_MAX: Final = 4
-_FIXED_MAX: Final = 40
-"""No key text of a kind of fixed width (uuid, instant, integer, boolean) is longer."""
+_ESCAPED_MAX: Final = 3
+"""How many characters one escaped character becomes for each byte it has."""
+_SHORT_MAX: Final = 20
+"""No text of an integer or a boolean is longer."""
 _CHEAP: Final = (kinds.Text, kinds.Printed, kinds.Integer, kinds.Boolean, kinds.Instant, kinds.Date)
 """Kinds whose text costs no call, so that writing it again for a second item is cheaper than keeping it."""
 
@@ -62,7 +68,7 @@ class Assembly:
             return []
         name = self.names.variable(ttl.column.name)
         seconds = name if isinstance(self.plan.kinds[ttl.column.name], kinds.Integer) else f"unix({name})"
-        after = int(ttl.after.total_seconds())
+        after = ttl.after // timedelta(seconds=1)
         return [
             f"ttl = None if {name} is None else {seconds} + {after}",
             "if ttl is not None and ttl <= now: expired += 1; continue",
@@ -78,7 +84,7 @@ class Assembly:
                     limit = limits.SORT_KEY_BYTES if position else limits.PARTITION_KEY_BYTES
                     for column, length in _shares(slot, limit):
                         longest[column] = min(length, longest.get(column, length))
-                    sole |= {field.column for field in slot.template.fields if len(slot.template.parts) == 1}
+                    sole |= {slot.template.sole.column} if slot.template.sole is not None else set()
         statements = []
         for column, length in longest.items():
             name = self.names.variable(column)
@@ -89,15 +95,12 @@ class Assembly:
 
     def _item(self, item: BoundItem) -> list[str]:
         """Computes `t<number>`, the item's text."""
-        text = ",".join(f"{quoted(slot.attribute.name)}:{emission.key_value(slot, self.names)}" for slot in item.keys)
         statements: list[str] = []
-        for number, index in enumerate(item.indexes):
-            members = emission.index_members(index, self.names)
-            if index.nullable:
-                absent = " or ".join(f"{self.names.variable(column)} is None" for column in index.nullable)
-                statements.append(f"i{number} = '' if {absent} else f'{members}'")
-                members = f"{{i{number}}}"
-            text += members
+        keys, sparse = self._key_members(item)
+        text = ",".join(keys)
+        for number, (absent, members) in enumerate(sparse.items()):
+            statements.append(f"i{number} = '' if {absent} else f'{''.join(f',{member}' for member in members)}'")
+            text += f"{{i{number}}}"
         text += self._discriminator() + self._envelope(item)
         text += "".join(self._member(attribute, 0) for attribute in item.attributes)
         if self.plan.ttl is not None and self.entity.table.ttl is not None:
@@ -115,6 +118,27 @@ class Assembly:
         condition = self._condition(item.condition)
         return [f"{made} = ''", f"if {condition}:", *(f"    {statement}" for statement in statements)]
 
+    def _key_members(self, item: BoundItem) -> tuple[list[str], dict[str, list[str]]]:
+        """The f-string texts of the key attributes that are always there, and of others by when they are absent."""
+        places: dict[str, tuple[Slot, list[tuple[str, ...]]]] = {}
+        for slots, nullable in [(item.keys, ()), *((index.slots, index.nullable) for index in item.indexes)]:
+            for slot in slots:
+                places.setdefault(slot.attribute.name, (slot, []))[1].append(nullable)
+        always: list[str] = []
+        sparse: dict[str, list[str]] = {}
+        for name, (slot, keys) in places.items():
+            member = f"{quoted(name)}:{emission.key_value(slot, self.names)}"
+            if () in keys:
+                always.append(member)
+            else:
+                sparse.setdefault(self._all_absent(keys), []).append(member)
+        return always, sparse
+
+    def _all_absent(self, keys: list[tuple[str, ...]]) -> str:
+        """The expression that is true where each of the keys has a NULL among its columns."""
+        tests = [" or ".join(f"{self.names.variable(column)} is None" for column in nullable) for nullable in keys]
+        return tests[0] if len(tests) == 1 else " and ".join(f"({test})" for test in tests)
+
     def _discriminator(self) -> str:
         name = self.entity.table.discriminator
         return "" if name is None else f',{quoted(name)}:{{{{"S":{quoted(self.entity.name)}}}}}'
@@ -125,8 +149,8 @@ class Assembly:
             return ""
         ordered = sorted(item.data, key=lambda attribute: not self._always(attribute))
         members = "".join(self._member(attribute, 1) for attribute in ordered)
-        if self._always(ordered[0]) and members.startswith(","):
-            content = members[1:]
+        if self._always(ordered[0]):
+            content = members.removeprefix(",")
         else:
             self._shared.append(f"d{item.number} = f'{members}'")
             content = f"{{d{item.number}[1:]}}"
@@ -134,13 +158,14 @@ class Assembly:
 
     def _always(self, attribute: BoundAttribute) -> bool:
         """Whether the attribute is written in place, in every item."""
-        return isinstance(attribute.kind, _CHEAP) and not self.names.nullable(attribute.columns[0])
+        if isinstance(attribute, ComputedAttribute):
+            return False
+        return isinstance(attribute.kind, _CHEAP) and not self.names.nullable(attribute.column)
 
     def _member(self, attribute: BoundAttribute, level: int) -> str:
         """The f-string text of an attribute with a comma before it; empty at run time where it is absent."""
-        name = quoted(attribute.name)
-        if self._always(attribute):
-            return f",{name}:{emission.attribute_value(attribute, self.names, level)}"
+        if self._always(attribute) and not isinstance(attribute, ComputedAttribute):
+            return f",{quoted(attribute.name)}:{emission.value(attribute.kind, self.names, attribute.column, level)}"
         known = self._members.get((attribute.name, level))
         if known is None:
             known = self._members[attribute.name, level] = f"a{len(self._members)}"
@@ -150,18 +175,17 @@ class Assembly:
     def _share(self, attribute: BoundAttribute, variable: str, level: int) -> list[str]:
         """Computes an attribute's member once a row."""
         name = quoted(attribute.name)
-        absent = f"',{name}:{{\"NULL\":true}}'" if attribute.null is NULL else "''"
-        if attribute.computed is not None:
+        absent = f"f',{name}:{{{{\"NULL\":true}}}}'" if attribute.null is NULL else "''"
+        if isinstance(attribute, ComputedAttribute):
             function = self.names.constant(attribute.computed.forward)
             arguments = ", ".join(self.names.variable(column) for column in attribute.columns)
             return [
                 f"c = {function}({arguments})",
                 f"{variable} = {absent} if c is None else f',{name}:{{computed(c, {level})}}'",
             ]
-        written = f"f',{name}:{emission.attribute_value(attribute, self.names, level)}'"
-        value = self.names.variable(attribute.columns[0])
-        nullable = self.names.nullable(attribute.columns[0])
-        return [f"{variable} = {absent} if {value} is None else {written}" if nullable else f"{variable} = {written}"]
+        written = f"f',{name}:{emission.value(attribute.kind, self.names, attribute.column, level)}'"
+        value = self.names.variable(attribute.column)
+        return [f"{variable} = " + (f"{absent} if {value} is None else {written}" if attribute.nullable else written)]
 
     def _condition(self, condition: conditions.Condition) -> str:
         """The Python expression of a condition."""
@@ -175,11 +199,13 @@ class Assembly:
         return f"{name} is not None and {name} {'not in' if condition.negated else 'in'} {values}"
 
 
-def _shares(slot: Slot, limit: int) -> list[tuple[str, int]]:
+def _shares(slot: Slot, limit: int) -> Iterator[tuple[str, int]]:
     """For each column of free length in a key: the length up to which the key surely is within its limit."""
-    free = [f for f in slot.template.fields if isinstance(f.kind, (kinds.Text, kinds.Printed, kinds.Binary))]
-    free = [f for f in free if not isinstance(f.kind, kinds.Uuid)]
+    fields = slot.template.fields
+    free = [f for f in fields if not f.mask and isinstance(f.kind, (kinds.Text, kinds.Printed, kinds.Binary))]
+    fixed = sum(len(field.mask) or _SHORT_MAX for field in fields if field not in free)
     literals = sum(len(part) for part in slot.template.parts if isinstance(part, str))
-    room = limit // _UTF8_MAX - literals - _FIXED_MAX * (len(slot.template.fields) - len(free))
-    growth = 3 if any(field.spec == "escape" for field in free) else 1
-    return [(field.column, room // (len(free) * growth)) for field in free]
+    room = limit // _UTF8_MAX - literals - fixed
+    for field in free:
+        growth = _ESCAPED_MAX if any(each.spec == "escape" for each in free) else 1
+        yield field.column, room // (len(free) * growth)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from decimal import Decimal
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from migrator.mapping.errors import Unfit
 from migrator.mapping.number import canonical, number_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 AttributeValue: TypeAlias = dict[str, Any]
 """One typed value as DynamoDB's wire has it: `{"S": "text"}`, `{"N": "1.5"}`, `{"M": {...}}`; Binary as base64 text."""
 
 MAX_DEPTH: Final = 32
+KEY_BYTES: Final = 65_535
+"""The longest name of an attribute, and so of a key in a Map."""
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
-"""What JSON can escape and UTF-8 cannot encode: half of a surrogate pair. PostgreSQL's json holds it, jsonb does not."""
+"""Half of a surrogate pair, which JSON can escape and UTF-8 cannot encode: PostgreSQL's json holds it."""
 POLICY: Final = "Declare the attribute with form=TEXT to store the document as its JSON text."
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError as error:
+        raise Unfit("a number whose exponent no DynamoDB Number has", POLICY) from error
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -32,7 +43,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER: Final = json.JSONDecoder(
-    parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique
+    parse_float=_number, parse_int=_number, parse_constant=_refuse_constant, object_pairs_hook=_unique
 )
 
 
@@ -51,56 +62,86 @@ def to_attribute(value: object, level: int) -> AttributeValue:
     # DynamoDB counts the value itself: a scalar in 31 lists is at the limit, in 32 it is refused.
     if level >= MAX_DEPTH:
         raise Unfit(f"nested deeper than the {MAX_DEPTH} levels of DynamoDB", POLICY)
-    match value:
-        case None:
-            return {"NULL": True}
-        case bool():
-            return {"BOOL": value}
-        case str():
-            return {"S": _unicode(value)}
-        case Decimal():
-            return {"N": number_text(value)}
-        case int():
-            return {"N": number_text(Decimal(value))}
-        case list():
-            return {"L": [to_attribute(element, level + 1) for element in value]}
-        case dict():
-            if "" in value:
-                raise Unfit("an empty key in a JSON object, which a DynamoDB Map does not hold", POLICY)
-            return {"M": {_unicode(key): to_attribute(element, level + 1) for key, element in value.items()}}
+    for kind, write in _WRITERS:
+        if isinstance(value, kind):
+            return write(value, level)
     raise Unfit(f"a {type(value).__name__} in a JSON document")
 
 
-def _unicode(text: str) -> str:
-    if SURROGATE.search(text):
-        raise Unfit("half of a surrogate pair, which is no Unicode character", POLICY)
-    return text
+def _map(value: Mapping[str, object], level: int) -> AttributeValue:
+    return {"M": {_key(key): to_attribute(element, level + 1) for key, element in value.items()}}
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise Unfit(f"a {type(key).__name__} as a key in a JSON document")
+    if not key:
+        raise Unfit("an empty key in a JSON object, which a DynamoDB Map does not hold", POLICY)
+    if len(utf8(key)) > KEY_BYTES:
+        raise Unfit(f"a key of over {KEY_BYTES} bytes in a JSON object, which a DynamoDB Map does not hold", POLICY)
+    return key
+
+
+def utf8(text: str) -> bytes:
+    """The text as DynamoDB stores it."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Unfit("half of a surrogate pair, which is no Unicode character", POLICY) from error
+
+
+def _string(value: str, _level: int) -> AttributeValue:
+    utf8(value)
+    return {"S": value}
+
+
+# bool stands before int, of which it is a subclass.
+_WRITERS: Final[tuple[tuple[type, Callable[[Any, int], AttributeValue]], ...]] = (
+    (type(None), lambda _value, _level: {"NULL": True}),
+    (bool, lambda value, _level: {"BOOL": value}),
+    (str, _string),
+    (Decimal, lambda value, _level: {"N": number_text(value)}),
+    (int, lambda value, _level: {"N": number_text(Decimal(value))}),
+    (list, lambda value, level: {"L": [to_attribute(element, level + 1) for element in value]}),
+    (dict, _map),
+)
 
 
 def from_attribute(attribute: AttributeValue) -> str:
     """JSON text, in PostgreSQL's spacing, from the typed form."""
     ((kind, value),) = attribute.items()
-    match kind:
-        case "NULL":
-            return "null"
-        case "BOOL":
-            return "true" if value else "false"
-        case "S":
-            return json.dumps(value, ensure_ascii=False)
-        case "N":
-            return _plain(value)
-        case "L":
-            return f"[{', '.join(map(from_attribute, value))}]"
-        case "M":
-            members = (f"{json.dumps(key, ensure_ascii=False)}: {from_attribute(item)}" for key, item in value.items())
-            return f"{{{', '.join(members)}}}"
-    raise Unfit(f"a {kind} in a JSON document")
+    read = _READERS.get(kind)
+    if read is None:
+        raise Unfit(f"a {kind} in a JSON document")
+    return read(value)
 
 
-def _plain(number: str) -> str:
+def _plain_number(number: str) -> str:
     """The number without an exponent, as jsonb prints it."""
     value = Decimal(number)
-    return format(value if value else abs(value), "f")
+    return format(value or abs(value), "f")
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _array(elements: list[Any], write: Callable[[Any], str]) -> str:
+    return f"[{', '.join(map(write, elements))}]"
+
+
+def _object(members: Mapping[str, Any], write: Callable[[Any], str]) -> str:
+    return f"{{{', '.join(f'{_text(key)}: {write(member)}' for key, member in members.items())}}}"
+
+
+_READERS: Final[dict[str, Callable[[Any], str]]] = {
+    "NULL": lambda _value: "null",
+    "BOOL": lambda value: "true" if value else "false",
+    "S": _text,
+    "N": _plain_number,
+    "L": lambda value: _array(value, from_attribute),
+    "M": lambda value: _object(value, from_attribute),
+}
 
 
 def to_text(value: object) -> str:
@@ -109,15 +150,11 @@ def to_text(value: object) -> str:
         case None | bool() | str():
             return json.dumps(value, ensure_ascii=False)
         case int() | Decimal():
-            return _plain(str(value))
+            return _plain_number(str(value))
         case list():
-            return f"[{', '.join(map(to_text, value))}]"
+            return _array(value, to_text)
         case dict():
-            return (
-                "{"
-                + ", ".join(f"{json.dumps(key, ensure_ascii=False)}: {to_text(v)}" for key, v in value.items())
-                + "}"
-            )
+            return _object(value, to_text)
     raise Unfit(f"a {type(value).__name__} in a JSON document")
 
 
@@ -132,23 +169,4 @@ def normal(value: object) -> object:
             return [normal(element) for element in value]
         case dict():
             return {key: normal(element) for key, element in value.items()}
-    return value
-
-
-def plain(attribute: AttributeValue) -> object:
-    """The plain value of an attribute: numbers as Decimal, sets as lists, Binary as bytes."""
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "NULL":
-            return None
-        case "N":
-            return Decimal(value)
-        case "B":
-            return base64.b64decode(value)
-        case "L":
-            return [plain(element) for element in value]
-        case "M":
-            return {key: plain(element) for key, element in value.items()}
-        case "SS" | "NS" | "BS":
-            return [plain({kind[0]: member}) for member in value]
     return value

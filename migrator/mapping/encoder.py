@@ -9,31 +9,23 @@ from __future__ import annotations
 
 import json
 import linecache
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from migrator.mapping import lane
 from migrator.mapping.assembly import Assembly
-from migrator.mapping.errors import Unencodable, Unfit
-from migrator.mapping.forward import expiry, forward, row_key
-from migrator.mapping.template import escape
+from migrator.mapping.errors import FUNCTION_ERRORS, Unencodable
+from migrator.mapping.field import escape
+from migrator.mapping.forward import expiry, forward
+from migrator.mapping.instant import iso_fixed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from migrator.mapping.entity import Entity
 
 FOREVER: Final = -(1 << 63)
 """As `now`: no row has expired."""
-_DOUBTS: Final = (
-    lane.Doubt,
-    Unfit,
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-)
 
 
 @dataclass
@@ -41,13 +33,14 @@ class Encoded:
     """What a batch of rows became.
 
     `items` are JSON texts; `expired` counts rows left out as past their TTL; `failures` says why the rows in `failed`,
-    in the same order, have no items.
+    in the same order, have no items; `doubted` counts the rows that took the readable path.
     """
 
     items: list[str]
     failures: list[Unencodable]
     failed: list[Sequence[Any]]
     expired: int
+    doubted: int
 
 
 class Encoder:
@@ -85,10 +78,7 @@ class Encoder:
             except Unencodable as failure:
                 failures.append(failure)
                 failed.append(values)
-            except Unfit as unfit:
-                failures.append(Unencodable(self.entity.source_name, row_key(self.entity, row), "ttl", unfit))
-                failed.append(values)
-        return Encoded(items, failures, failed, expired)
+        return Encoded(items, failures, failed, expired, len(doubtful))
 
 
 def _generate(entity: Entity, trailing: int) -> tuple[str, dict[str, Any]]:
@@ -109,11 +99,12 @@ def _generate(entity: Entity, trailing: int) -> tuple[str, dict[str, Any]]:
             "",
         ]
     )
-    helpers = {name: getattr(lane, name) for name in _HELPERS}
-    return source, {**helpers, **assembly.names.constants, "doubts": _DOUBTS, "escape": escape}
+    return source, {**_HELPERS, **assembly.names.constants}
 
 
-_HELPERS: Final = (
-    "Doubt", "quote", "jsonb", "json_text", "numeric", "double", "binary", "elements", "members", "not_null", "padded",
-    "wire", "computed", "unix", "fixed", "boolean",
-)  # fmt: skip
+_HELPERS: Final = {
+    **{name: getattr(lane, name) for name in lane.HELPERS},
+    "doubts": (lane.Doubt, *FUNCTION_ERRORS),
+    "escape": escape,
+    "fixed": iso_fixed,
+}

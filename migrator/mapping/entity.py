@@ -1,8 +1,7 @@
-"""The declarations a mapping module is written in. They state; `migrator.mapping.plan` binds them to columns and kinds."""
+"""The declarations a mapping module is written in. They state; `migrator.mapping.bind` binds them to columns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from migrator.mapping.kind import Form
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     import sqlalchemy as sa
 
     from migrator.mapping.plan import Plan, Projected
@@ -46,7 +47,8 @@ class Large(Enum):
 class Attribute:
     """A column's value under a name.
 
-    `null` None takes the entity's policy. `encrypted` marks a secret: with a data key it is encrypted on the client,
+    `null` None takes the entity's policy. With `form=TEXT` a column of a number, boolean, bytea or array type is read
+    as text wherever the entity uses it. `encrypted` marks a secret: with a data key it is encrypted on the client,
     without one it is stored as the source has it, and lint warns.
     """
 
@@ -62,9 +64,10 @@ class Attribute:
 class Computed:
     """A value computed from columns.
 
-    `forward` takes the row's values of `columns` and returns a plain value (str, bool, int, Decimal, None, list, dict).
-    `inverse` takes that value and returns the columns' values as a tuple; without it the columns must be recoverable
-    elsewhere. Both must be pure functions defined in a module: their source text is part of the mapping's fingerprint.
+    `forward` takes the row's values of `columns`, None for NULL, and returns a plain value (str, bool, int, Decimal,
+    list, dict), or None for none. `inverse` takes that value (numbers as Decimal) and returns the columns' values as a
+    tuple; without it the columns must be recoverable elsewhere. Both must be pure functions defined in a module: their
+    source text, though not that of what they call, is part of the mapping's fingerprint.
     """
 
     name: str
@@ -131,7 +134,8 @@ class Item:
         sort_key: key template; None where the table has no sort key.
         data: which of the entity's `data` it holds.
         attributes: which of the entity's top-level `attributes` it holds.
-        indexes: by index name, the templates of the index's keys. The item is in the index where no column in them is NULL.
+        indexes: by index name, the templates of the index's keys. Where a column in them is NULL, the item is not in
+            the index.
         when: a condition on the row, as a SQLAlchemy expression; None for always.
         shards: over how many partitions the partition key is spread (write sharding).
     """
@@ -149,7 +153,8 @@ class Item:
 class Expiry:
     """When DynamoDB may delete an item: Unix seconds from a column of an integer type, or an instant, plus `after`.
 
-    A fraction of a second is cut off. A row whose column is NULL does not expire.
+    `after` is of whole seconds; a fraction of a second in the column is cut off. A row whose column is NULL does not
+    expire.
     """
 
     column: Column
@@ -187,7 +192,7 @@ class Entity:
     @cached_property
     def plan(self) -> Plan:
         """The declaration bound to columns and kinds; raises MappingError where it cannot be."""
-        from migrator.mapping.plan import bind  # noqa: PLC0415 - declarations stand below their binding
+        from migrator.mapping.bind import bind  # noqa: PLC0415 - declarations stand below their binding
 
         return bind(self)
 

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from migrator.errors import ConfigurationError, MigratorError
+
+FUNCTION_ERRORS: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a computed attribute's function raises where it cannot take a value."""
 
 
 class MappingError(ConfigurationError):
-    """A declaration contradicts itself: raised while the mapping module is imported, before any store is touched."""
+    """A declaration contradicts itself: raised when it is bound to its source, before any store is touched."""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and what to change."""
+        return f"{self.what}. {self.next_step}" if self.next_step else f"{self.what}."
 
 
 class Unfit(ValueError):  # noqa: N818 - a value is unfit, which is not an error of the program
@@ -22,7 +40,7 @@ class Unfit(ValueError):  # noqa: N818 - a value is unfit, which is not an error
         self.policy = policy
 
 
-class Unencodable(MigratorError):
+class Unencodable(MigratorError):  # noqa: N818 - said of the row, which the program handles
     """A row has no exact items: it is set aside under its key, and the rest goes on."""
 
     def __init__(self, table: str, key: tuple[str, ...], column: str, unfit: Unfit) -> None:
@@ -43,7 +61,7 @@ class Unencodable(MigratorError):
         return f"column {self.column}: {self.reason}" + (f". {self.policy}" if self.policy else "")
 
 
-class Undecodable(MigratorError):
+class Undecodable(MigratorError):  # noqa: N818 - said of the item
     """An item does not have the form that its mapping gives it."""
 
     def __init__(self, entity: str, where: str, reason: str) -> None:

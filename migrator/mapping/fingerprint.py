@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import postgresql
 
+from migrator.mapping.errors import MappingError
+from migrator.mapping.plan import ComputedAttribute
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from migrator.mapping.entity import Entity
     from migrator.mapping.plan import BoundAttribute, BoundItem, Slot
 
@@ -21,21 +26,25 @@ def digest(value: object) -> str:
 
 
 def entity_fingerprint(entity: Entity) -> str:
-    """The hash of one entity: its source as declared, its table's keys, and every rule that makes its items."""
+    """The hash of one entity: its source as declared, its table's keys, and every rule that makes its items.
+
+    Raises:
+        MappingError: the entity cannot be bound, or the source text of a computed attribute's function cannot be read.
+    """
     table = entity.table
     plan = entity.plan
-    dialect = postgresql.dialect()
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     return digest(
         {
             "entity": entity.name,
             "source": entity.source_name,
-            "columns": [
-                [column.name, column.type.compile(dialect=dialect), column.nullable, column.primary_key]
-                for column in entity.source.columns
-                if column.name in plan.kinds
-            ],
+            "key": entity.key_columns,
+            "columns": {
+                name: [repr(kind), entity.source.columns[name].type.compile(dialect=dialect), name in plan.nullable]
+                for name, kind in plan.kinds.items()
+            },
             "table": [table.name, *map(repr, table.key_attributes), table.ttl, table.discriminator, table.envelope],
-            "indexes": [[index.name, repr(index.partition_key), repr(index.sort_key)] for index in table.indexes],
+            "indexes": {index.name: [*map(repr, index.key_attributes)] for index in table.indexes},
             "items": [_item(item) for item in plan.items],
             "ttl": None if plan.ttl is None else [plan.ttl.column.name, plan.ttl.after.total_seconds()],
             "dropped": sorted(column.name for column in entity.dropped),
@@ -46,9 +55,9 @@ def entity_fingerprint(entity: Entity) -> str:
 def _item(item: BoundItem) -> dict[str, Any]:
     return {
         "keys": _slots(item.keys),
-        "indexes": [[index.index.name, _slots(index.slots), index.nullable] for index in item.indexes],
-        "attributes": [_attribute(attribute) for attribute in item.attributes],
-        "data": [_attribute(attribute) for attribute in item.data],
+        "indexes": {index.index.name: _slots(index.slots) for index in item.indexes},
+        "attributes": {attribute.name: _attribute(attribute) for attribute in item.attributes},
+        "data": {attribute.name: _attribute(attribute) for attribute in item.data},
         "condition": repr(item.condition),
     }
 
@@ -58,7 +67,28 @@ def _slots(slots: tuple[Slot, ...]) -> list[list[str]]:
 
 
 def _attribute(attribute: BoundAttribute) -> list[Any]:
+    if not isinstance(attribute, ComputedAttribute):
+        return [attribute.column, repr(attribute.kind), attribute.null.value, attribute.encrypted]
     computed = attribute.computed
-    functions = [] if computed is None else [computed.forward, computed.inverse]
-    sources = [inspect.getsource(function) for function in functions if function is not None]
-    return [attribute.name, attribute.columns, repr(attribute.kind), attribute.null.value, attribute.encrypted, sources]
+    return [
+        attribute.columns,
+        attribute.null.value,
+        function_source(attribute.name, computed.forward),
+        None if computed.inverse is None else function_source(attribute.name, computed.inverse),
+    ]
+
+
+def function_source(attribute: str, function: Callable[..., Any]) -> str:
+    """The source text of a computed attribute's function.
+
+    Raises:
+        MappingError: it cannot be read.
+    """
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError) as error:
+        raise MappingError(
+            f"the source text of a function of computed attribute {attribute} cannot be read, and the mapping's "
+            "fingerprint needs it",
+            next_step="Define the function in a module, with def or lambda.",
+        ) from error

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from migrator.mapping import condition, document, instant, limits
 from migrator.mapping import kind as kinds
-from migrator.mapping.entity import NULL, Entity, Expiry
-from migrator.mapping.errors import Unencodable, Unfit
+from migrator.mapping.array import Array, check_bounds
+from migrator.mapping.entity import NULL, Entity
+from migrator.mapping.errors import FUNCTION_ERRORS, Unencodable, Unfit
 from migrator.mapping.kind import RowValue
-from migrator.mapping.plan import BOUNDS, BoundAttribute, BoundItem, Plan, Slot
+from migrator.mapping.plan import BOUNDS, ComputedAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from migrator.mapping.document import AttributeValue
+    from migrator.mapping.plan import BoundAttribute, BoundItem, Plan, Slot
 
 Row: TypeAlias = dict[str, RowValue]
 """Column name to value, as the source edge yields it."""
@@ -48,7 +50,10 @@ def forward(entity: Entity, row: Row) -> list[WireItem]:
     Raises:
         Unencodable: a value has no exact form in DynamoDB, or a limit is exceeded.
     """
-    return [_Composer(entity, row).item(item) for item in entity.plan.items if _wanted(item, row)]
+    until = expiry(entity.plan, row)
+    composer = _Composer(entity, row)
+    composer.check()
+    return [composer.item(item, until) for item in entity.plan.items if _wanted(item, row)]
 
 
 def owned_keys(entity: Entity, row: Row) -> list[WireItem]:
@@ -58,15 +63,20 @@ def owned_keys(entity: Entity, row: Row) -> list[WireItem]:
 
 
 def expiry(plan: Plan, row: Row) -> int | None:
-    """When the row's items expire, in Unix seconds; None where they do not."""
+    """When the row's items expire, in Unix seconds; None where they do not.
+
+    Raises:
+        Unencodable: the instant has no Unix time.
+    """
     if plan.ttl is None or row[plan.ttl.column.name] is None:
         return None
-    return _expiry(plan.ttl, plan.kinds[plan.ttl.column.name], row[plan.ttl.column.name])
-
-
-def _expiry(ttl: Expiry, kind: kinds.Kind, value: RowValue) -> int:
-    seconds = value if isinstance(kind, kinds.Integer) else instant.epoch_seconds(value)
-    return int(seconds + ttl.after // timedelta(seconds=1))
+    name = plan.ttl.column.name
+    value = row[name]
+    try:
+        seconds = value if isinstance(plan.kinds[name], kinds.Integer) else instant.epoch_seconds(value)
+    except Unfit as unfit:
+        raise Unencodable(plan.entity.source_name, row_key(plan.entity, row), name, unfit) from unfit
+    return int(seconds + plan.ttl.after // timedelta(seconds=1))
 
 
 def _wanted(item: BoundItem, row: Row) -> bool:
@@ -82,15 +92,22 @@ class _Composer:
         self.row = row
 
     @contextmanager
-    def _naming(self, column: str) -> Iterator[None]:
+    def _naming(self, *columns: str) -> Iterator[None]:
         try:
             yield
         except Unfit as unfit:
             key = row_key(self.entity, self.row)
-            raise Unencodable(self.entity.source_name, key, column, unfit) from unfit
+            raise Unencodable(self.entity.source_name, key, ", ".join(columns), unfit) from unfit
 
-    def item(self, item: BoundItem) -> WireItem:
-        """One whole item."""
+    def check(self) -> None:
+        """Refuses a row that the mapping's schema says cannot be."""
+        for name in self.plan.kinds:
+            if self.row[name] is None and name not in self.plan.nullable:
+                with self._naming(name):
+                    raise Unfit("NULL in a column that is NOT NULL in the mapping", "Correct the mapping's schema.")
+
+    def item(self, item: BoundItem, until: int | None) -> WireItem:
+        """One whole item, which expires at `until`."""
         table = self.entity.table
         composed = self.key(item)
         for index in item.indexes:
@@ -101,7 +118,8 @@ class _Composer:
         if table.envelope is not None and item.data:
             composed[table.envelope] = {"M": dict(self._attributes(item.data, 1))}
         composed |= dict(self._attributes(item.attributes, 0))
-        composed |= self._ttl()
+        if until is not None and table.ttl is not None:
+            composed[table.ttl] = {"N": str(until)}
         with self._naming("(the whole row)"):
             limits.check_item(composed)
         return composed
@@ -113,7 +131,7 @@ class _Composer:
     def _slots(self, slots: tuple[Slot, ...]) -> WireItem:
         key: WireItem = {}
         for position, slot in enumerate(slots):
-            with self._naming(", ".join(slot.template.columns) or slot.attribute.name):
+            with self._naming(*slot.template.columns or (slot.attribute.name,)):
                 if any(self.row[column] is None for column in slot.template.columns):
                     raise Unfit(f"NULL in key attribute {slot.attribute.name}")
                 value = slot.value(self.row)
@@ -124,7 +142,7 @@ class _Composer:
 
     def _attributes(self, attributes: tuple[BoundAttribute, ...], level: int) -> Iterator[tuple[str, AttributeValue]]:
         for attribute in attributes:
-            with self._naming(", ".join(attribute.columns)):
+            with self._naming(*attribute.columns):
                 value = self._value(attribute, level)
             if value is not None:
                 yield attribute.name, value
@@ -132,30 +150,23 @@ class _Composer:
                 yield attribute.name, {"NULL": True}
 
     def _value(self, attribute: BoundAttribute, level: int) -> AttributeValue | None:
-        values = [self.row[column] for column in attribute.columns]
-        if attribute.computed is not None:
-            computed = attribute.computed.forward(*values)
+        if isinstance(attribute, ComputedAttribute):
+            computed = self._computed(attribute)
             return None if computed is None else document.to_attribute(computed, level)
-        (value,) = values
-        if value is None or attribute.kind is None:
+        value = self.row[attribute.column]
+        if value is None:
             return None
-        if isinstance(attribute.kind, kinds.Array):
-            check_bounds(self.row.get(attribute.columns[0] + BOUNDS))
+        if isinstance(attribute.kind, Array):
+            check_bounds(self.row.get(attribute.column + BOUNDS))
         return attribute.kind.to_attribute(value, level)
 
-    def _ttl(self) -> WireItem:
-        ttl, attribute = self.plan.ttl, self.entity.table.ttl
-        if ttl is None or attribute is None:
-            return {}
-        with self._naming(ttl.column.name):
-            seconds = expiry(self.plan, self.row)
-        return {} if seconds is None else {attribute: {"N": str(seconds)}}
-
-
-def check_bounds(bounds: str | None) -> None:
-    """Refuses an array whose elements are not counted from 1: a List could not give the lower bounds back."""
-    if bounds is not None and bounds.count("[") != bounds.count("[1:"):
-        raise Unfit(
-            "an array whose lower bound is not 1, which a DynamoDB List does not hold",
-            kinds.ARRAY_POLICY,
-        )
+    def _computed(self, attribute: ComputedAttribute) -> object:
+        try:
+            return attribute.computed.forward(*(self.row[column] for column in attribute.columns))
+        except Unfit:
+            raise
+        except FUNCTION_ERRORS as error:
+            raise Unfit(
+                f"the function of computed attribute {attribute.name} raised {type(error).__name__}",
+                "Let the function take every value that its columns can have, None for NULL.",
+            ) from error

@@ -9,17 +9,23 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
 from migrator.mapping.errors import Unfit
 
 POLICY: Final = "Declare the attribute with form=TEXT to store such values as PostgreSQL prints them."
-_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
-_POSTGRES: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?(\+00)?")
-_ISO: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d{1,6})?(Z)?")
-SECONDS_WIDTH: Final = 19
 FRACTION_DIGITS: Final = {"seconds": 0, "millis": 3, "micros": 6}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_POSTGRES: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?(\+00)?", re.ASCII)
+_ISO: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d{1,6})?(Z)?", re.ASCII)
+_BEYOND: Final = re.compile(
+    r"-?infinity|(?:\d{5,7}-\d\d-\d\d(?: [\d:.]{8,15}(?:\+00)?)?|\d{4,7}-\d\d-\d\d(?: [\d:.]{8,15}(?:\+00)?)? BC)",
+    re.ASCII,
+)
+"""What PostgreSQL prints of an instant or a date that has no ISO 8601 form of four digits."""
+_TOO_FINE: Final = re.compile(r"[.,]\d{7}")
 
 
 def _parts(text: str) -> re.Match[str]:
@@ -53,14 +59,15 @@ def from_iso(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _day_seconds(day: str) -> int:
-    return (date.fromisoformat(day).toordinal() - _EPOCH_DAY) * 86_400
+def day_seconds(day: str) -> int:
+    """Unix seconds at the start of a day, given as `YYYY-MM-DD`."""
+    return (date.fromisoformat(day).toordinal() - _EPOCH.toordinal()) * 86_400
 
 
 def epoch_seconds(text: str) -> int:
     """Whole Unix seconds; the fraction is cut off (toward the past)."""
     day, time, _, _ = _parts(text).groups()
-    return _day_seconds(day) + int(time[:2]) * 3600 + int(time[3:5]) * 60 + int(time[6:])
+    return day_seconds(day) + int(time[:2]) * 3600 + int(time[3:5]) * 60 + int(time[6:])
 
 
 def epoch(text: str) -> Decimal:
@@ -70,22 +77,42 @@ def epoch(text: str) -> Decimal:
 
 def from_epoch(seconds: Decimal, *, zone: bool) -> str:
     """PostgreSQL's text from Unix seconds."""
-    micros = seconds * 1_000_000
-    if micros != micros.to_integral_value():
+    micros = Fraction(seconds) * 1_000_000
+    if micros.denominator != 1:
         raise Unfit("an instant finer than a microsecond")
     try:
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(micros))
+        return _printed(_EPOCH + timedelta(microseconds=int(micros)), zone=zone)
     except OverflowError as error:
         raise Unfit("an instant outside the years 1 to 9999") from error
-    return from_iso(moment.strftime(f"{moment.year:04d}-%m-%dT%H:%M:%S.%f") + ("Z" if zone else ""))
 
 
 def from_user(text: str, *, zone: bool) -> str:
-    """PostgreSQL's text from what a person writes in a row of JSON; what is no instant is passed on as it stands."""
+    """PostgreSQL's text from what a person writes in a row of JSON: ISO 8601, or what PostgreSQL itself prints."""
+    if _BEYOND.fullmatch(text):
+        return text
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if zone:
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Unfit("an ISO 8601 instant of the years 1 to 9999 is expected here") from None
+    if not zone and moment.tzinfo is not None:
+        raise Unfit("an instant without a time zone is expected here")
+    if _TOO_FINE.search(text):
+        raise Unfit("an instant finer than a microsecond")
+    return _printed(moment, zone=zone)
+
+
+def day_from_user(text: str) -> str:
+    """PostgreSQL's text of a date from what a person writes."""
+    if _BEYOND.fullmatch(text):
         return text
-    if zone:
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return from_iso(moment.strftime(f"{moment.year:04d}-%m-%dT%H:%M:%S.%f") + ("Z" if zone else ""))
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise Unfit("an ISO 8601 date is expected here") from None
+
+
+def _printed(moment: datetime, *, zone: bool) -> str:
+    naive = moment.replace(tzinfo=None)
+    return from_iso(naive.isoformat(timespec="microseconds") + ("Z" if zone else ""))

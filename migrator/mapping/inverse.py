@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from migrator.mapping import document
 from migrator.mapping import kind as kinds
+from migrator.mapping.array import Set
 from migrator.mapping.entity import NULL
-from migrator.mapping.errors import MappingError, Undecodable, Unfit
-from migrator.mapping.plan import BOUNDS
+from migrator.mapping.errors import FUNCTION_ERRORS, MappingError, Undecodable, Unfit
+from migrator.mapping.ownership import key_values
+from migrator.mapping.plain import plain
+from migrator.mapping.plan import BOUNDS, ComputedAttribute, Slot, StoredAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from migrator.mapping.entity import Entity
+    from migrator.mapping.document import AttributeValue
+    from migrator.mapping.entity import Entity, Expiry
     from migrator.mapping.forward import Row, WireItem
-    from migrator.mapping.plan import BoundAttribute, BoundIndex, BoundItem, Slot
+    from migrator.mapping.kind import RowValue
+    from migrator.mapping.plan import BoundAttribute, BoundIndex, BoundItem
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """Where in an item a column's value is found again: in an attribute, or in a key's template."""
+    """Where a column's value is found again: an item's number, and in it an attribute, a key attribute or the expiry.
 
-    item: BoundItem
-    attribute: BoundAttribute | None = None
+    `absent` says that a key attribute which is not there means NULL.
+    """
+
+    item: int
+    place: BoundAttribute | Slot | Expiry
     enveloped: bool = False
-    slot: Slot | None = None
-    ttl: bool = False
+    absent: bool = False
 
 
 class Inverse:
@@ -66,100 +72,115 @@ class Inverse:
                 found[number] = item
         return {column: self._column(column, self._ways[column], found) for column in self.columns}
 
-    def _column(self, column: str, way: Recovery, items: dict[int, WireItem]) -> Any:  # noqa: ANN401 - a row's value
-        item = items.get(way.item.number)
+    def _column(self, column: str, way: Recovery, items: dict[int, WireItem]) -> RowValue:
+        item = items.get(way.item)
         if item is None:
-            raise Undecodable(self.entity.name, column, f"item {way.item.number} of the row is missing")
+            raise Undecodable(self.entity.name, column, f"item {way.item} of the row is missing")
         try:
-            return self._recover(column, way, item)
+            match way.place:
+                case StoredAttribute():
+                    return _stored(way.place, self._held(way, item).get(way.place.name))
+                case ComputedAttribute():
+                    return _computed(column, way.place, self._held(way, item).get(way.place.name))
+                case Slot():
+                    return _from_slot(column, way, way.place, item)
+            return _from_expiry(way.place, item.get(self.entity.table.ttl or ""))
         except Unfit as unfit:
             raise Undecodable(self.entity.name, column, unfit.reason) from unfit
 
-    def _recover(self, column: str, way: Recovery, item: WireItem) -> Any:  # noqa: ANN401 - a row's value
-        if way.slot is not None:
-            return _from_slot(column, way.slot, item)
-        if way.ttl:
-            ttl = self.entity.ttl
-            value = item.get(self.entity.table.ttl or "")
-            offset = 0 if ttl is None else ttl.after // timedelta(seconds=1)
-            return None if value is None else kinds.read(kinds.Integer(), value) - offset
-        attribute = way.attribute
-        if attribute is None:
-            raise Unfit("no attribute holds it")
-        holder = item.get(self.entity.table.envelope or "", {}).get("M", {}) if way.enveloped else item
-        value = holder.get(attribute.name)
-        if value is None or (attribute.null is NULL and set(value) == {"NULL"}):
-            return None
-        if attribute.computed is not None and attribute.computed.inverse is not None:
-            plain = document.plain(value)
-            return attribute.computed.inverse(plain)[attribute.columns.index(column)]
-        return kinds.read(attribute.kind or kinds.Json(), value)
+    def _held(self, way: Recovery, item: WireItem) -> WireItem:
+        """The attributes among which the column's stands."""
+        if not way.enveloped:
+            return item
+        content = item.get(self.entity.table.envelope or "", {}).get("M")
+        if not isinstance(content, dict):
+            raise Unfit(f"{self.entity.table.envelope} is no Map")
+        return content
 
 
-def _from_slot(column: str, slot: Slot, item: WireItem) -> Any:  # noqa: ANN401 - a row's value
+def _stored(attribute: StoredAttribute, value: AttributeValue | None) -> RowValue:
+    if value is None or (attribute.nullable and attribute.null is NULL and set(value) == {"NULL"}):
+        return None
+    return kinds.read(attribute.kind, value)
+
+
+def _computed(column: str, attribute: ComputedAttribute, value: AttributeValue | None) -> RowValue:
+    inverse = attribute.computed.inverse
+    if inverse is None:
+        raise Unfit(f"attribute {attribute.name} has no inverse")
+    try:
+        return inverse(None if value is None else plain(value))[attribute.columns.index(column)]
+    except Unfit:
+        raise
+    except FUNCTION_ERRORS as error:
+        raise Unfit(f"the inverse of computed attribute {attribute.name} raised {type(error).__name__}") from error
+
+
+def _from_slot(column: str, way: Recovery, slot: Slot, item: WireItem) -> RowValue:
     value = item.get(slot.attribute.name)
     if value is None:
-        return None
+        if way.absent:
+            return None
+        raise Unfit(f"{slot.attribute.name} is missing")
     parsed = slot.parse(value)
     if parsed is None:
         raise Unfit(f"{slot.attribute.name} does not have the form {slot.template.text}")
     return parsed[column]
 
 
+def _from_expiry(ttl: Expiry, value: AttributeValue | None) -> RowValue:
+    return None if value is None else kinds.read(kinds.Integer(), value) - ttl.after // timedelta(seconds=1)
+
+
 def _ways(entity: Entity, item: BoundItem) -> Iterator[tuple[str, Recovery]]:
     """Each column that this item holds whole, the surest place first."""
-    source = entity.source
-    for enveloped, attributes in ((False, item.attributes), (True, item.data)):
-        for attribute in attributes:
-            if attribute.computed is None or attribute.computed.inverse is not None:
-                for column in attribute.columns:
-                    yield column, Recovery(item, attribute=attribute, enveloped=enveloped)
+    held = [(attribute, False) for attribute in item.attributes] + [(attribute, True) for attribute in item.data]
+    for attribute, enveloped in sorted(held, key=lambda each: _is_set(each[0])):
+        if isinstance(attribute, StoredAttribute) or attribute.computed.inverse is not None:
+            yield from ((column, Recovery(item.number, attribute, enveloped)) for column in attribute.columns)
     for slot in item.keys:
-        yield from _slot_ways(item, slot)
+        yield from ((column, Recovery(item.number, slot)) for column in _whole(slot))
     for index in item.indexes:
-        if _absence_tells(index):
-            for slot in index.slots:
-                yield from _slot_ways(item, slot)
+        yield from _index_ways(item, index)
     ttl = entity.ttl
     if ttl is not None and isinstance(entity.plan.kinds[ttl.column.name], kinds.Integer):
-        yield source.columns[ttl.column.name].name, Recovery(item, ttl=True)
+        yield ttl.column.name, Recovery(item.number, ttl)
 
 
-def _absence_tells(index: BoundIndex) -> bool:
-    """Whether an item's absence from the index tells which column is NULL: only where there is one candidate."""
-    return len(index.nullable) <= 1
+def _index_ways(item: BoundItem, index: BoundIndex) -> Iterator[tuple[str, Recovery]]:
+    for slot in index.slots:
+        for column in _whole(slot):
+            # An item is out of the index where any nullable column is NULL: only of a sole one that tells which.
+            if index.nullable in {(), (column,)}:
+                yield column, Recovery(item.number, slot, absent=bool(index.nullable))
 
 
-def _slot_ways(item: BoundItem, slot: Slot) -> Iterator[tuple[str, Recovery]]:
+def _is_set(attribute: BoundAttribute) -> bool:
+    """A Set does not keep the order of an array, which another attribute may."""
+    return isinstance(attribute, StoredAttribute) and isinstance(attribute.kind, Set)
+
+
+def _whole(slot: Slot) -> Iterator[str]:
+    """The columns whose values a key attribute's value gives back."""
     if all(field.bounded for field in slot.template.fields):
         for field in slot.template.fields:
             if field.lossless:
-                yield field.column, Recovery(item, slot=slot)
+                yield field.column
 
 
 def item_number(entity: Entity, item: WireItem) -> int | None:
     """Which of the entity's items this is, by the form of its key; None where it is none of them."""
-    for candidate in entity.plan.items:
-        values = [item.get(slot.attribute.name) for slot in candidate.keys]
-        try:
-            parsed = [None if v is None else s.parse(v) for s, v in zip(candidate.keys, values, strict=True)]
-        except Unfit:
-            continue
-        if all(part is not None for part in parsed):
-            return candidate.number
-    return None
+    return next((one.number for one in entity.plan.items if key_values(one, item) is not None), None)
 
 
 def differing_columns(entity: Entity, row: Row, other: Row) -> list[str]:
-    """The columns in which two rows differ, values compared as PostgreSQL holds them."""
+    """The columns in which two rows differ, values compared as PostgreSQL holds them (a Set's without their order)."""
     return [
         name
-        for name, kind in entity.plan.kinds.items()
-        if not name.endswith(BOUNDS)
-        and name in other
-        and _normal(kind, row.get(name)) != _normal(kind, other.get(name))
+        for name, kind in entity.plan.compared.items()
+        if not name.endswith(BOUNDS) and name in other and _normal(kind, row.get(name)) != _normal(kind, other[name])
     ]
 
 
-def _normal(kind: kinds.Kind, value: Any) -> object:  # noqa: ANN401 - a row's value
+def _normal(kind: kinds.Kind, value: RowValue) -> object:
     return None if value is None else (type(value).__name__, kind.normal(value))

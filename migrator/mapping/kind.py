@@ -1,8 +1,9 @@
-"""One kind for each way a PostgreSQL value becomes a DynamoDB value: how it is selected, stored, read back and compared.
+"""The ways a PostgreSQL value becomes a DynamoDB value: how each kind is selected, stored, read back and compared.
 
 This is the readable reference. `migrator.mapping.encoder` compiles the same rules into straight-line code, and property
-tests hold the two equal.
+tests hold the two equal. Arrays are in `migrator.mapping.array`.
 """
+# ruff: noqa: D102 - what an overriding method does is said once, at Kind's own
 
 from __future__ import annotations
 
@@ -11,17 +12,21 @@ import binascii
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any, ClassVar, Final, TypeAlias
+from math import isinf
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from uuid import UUID
 
 from migrator.mapping import document, instant
-from migrator.mapping.document import AttributeValue
 from migrator.mapping.errors import MappingError, Unfit
 from migrator.mapping.number import canonical, number_text
 
-ARRAY_POLICY: Final = "Declare the attribute with form=TEXT to store the array as PostgreSQL prints it."
+if TYPE_CHECKING:
+    from migrator.mapping.document import AttributeValue
 
 RowValue: TypeAlias = Any
 """A column's value as the source edge yields it: bool, int, Decimal, float, bytes, list, None, and str for all else."""
+
+_BIGINT: Final = 1 << 63
 
 
 class Form(Enum):
@@ -33,10 +38,11 @@ class Form(Enum):
     SET = "set"  # an array as a String, Number or Binary Set
 
 
-def _take(attribute: AttributeValue, kind: str) -> Any:  # noqa: ANN401 - the wire's own shapes
+def take(attribute: AttributeValue, type_: str) -> Any:  # noqa: ANN401 - the wire's own shapes
+    """The content of an attribute that must be of this type."""
     ((actual, value),) = attribute.items()
-    if actual != kind:
-        raise Unfit(f"its type is {actual}, expected {kind}")
+    if actual != type_:
+        raise Unfit(f"its type is {actual}, expected {type_}")
     return value
 
 
@@ -48,6 +54,8 @@ class Kind:
     type: ClassVar[str] = "S"
     ordered: ClassVar[bool] = True
     """Whether the order of its key text is the order of its values."""
+    printed: ClassVar[bool] = False
+    """Whether the row carries the text that PostgreSQL prints, which form=TEXT stores."""
 
     def to_attribute(self, value: RowValue, level: int) -> AttributeValue:
         """The typed value on the wire, `level` maps deep; raises Unfit where there is no exact one."""
@@ -56,12 +64,14 @@ class Kind:
 
     def from_attribute(self, attribute: AttributeValue) -> RowValue:
         """The row's value back from the wire; raises Unfit where the attribute is none of this kind."""
-        return _take(attribute, self.type)
+        return take(attribute, self.type)
 
     def from_user(self, value: object) -> RowValue:
-        """The row's value from plain JSON that a person wrote."""
+        """The row's value from plain JSON that a person wrote; raises Unfit where it is none of this kind."""
         if not isinstance(value, str):
             raise Unfit("a JSON string is expected here")
+        if "\0" in value or document.SURROGATE.search(value):
+            raise Unfit("text with U+0000 or half of a surrogate pair, which PostgreSQL does not hold")
         return value
 
     def normal(self, value: RowValue) -> object:
@@ -72,12 +82,19 @@ class Kind:
         """The kind of an attribute that stores this column in the given form."""
         if form is Form.NATURAL:
             return self
-        raise MappingError(f"form={form.name} does not fit a column of kind {type(self).__name__}")
+        if form is Form.TEXT and self.printed:
+            return Text()
+        raise MappingError(
+            f"form={form.name} does not fit a column of kind {type(self).__name__}",
+            next_step="Leave `form` out for the natural form, or use form=TEXT to store what PostgreSQL prints.",
+        )
 
 
 @dataclass(frozen=True)
 class Text(Kind):
     """Character types, taken as they are."""
+
+    printed: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -86,9 +103,12 @@ class Printed(Kind):
 
     select: ClassVar[str] = "{}::text"
     ordered: ClassVar[bool] = False
+    printed: ClassVar[bool] = True
 
     def from_user(self, value: object) -> RowValue:
-        return value if isinstance(value, str) else document.to_text(value)
+        if isinstance(value, (bool, int, Decimal)):
+            return document.to_text(value)
+        return super().from_user(value)
 
 
 @dataclass(frozen=True)
@@ -96,6 +116,11 @@ class Labelled(Printed):
     """Enum types. Their order is that of their declaration, not of their labels."""
 
     labels: tuple[str, ...] = ()
+
+    def from_user(self, value: object) -> RowValue:
+        if value not in self.labels:
+            raise Unfit("one of the enum's labels is expected here")
+        return value
 
 
 @dataclass(frozen=True)
@@ -105,7 +130,10 @@ class Uuid(Printed):
     ordered: ClassVar[bool] = True
 
     def from_user(self, value: object) -> RowValue:
-        return super().from_user(value).lower()
+        try:
+            return str(UUID(super().from_user(value)))
+        except ValueError:
+            raise Unfit("a uuid, written as a JSON string, is expected here") from None
 
 
 @dataclass(frozen=True)
@@ -132,15 +160,23 @@ class Integer(Kind):
         return {"N": str(value)}
 
     def from_attribute(self, attribute: AttributeValue) -> RowValue:
-        number = Decimal(_take(attribute, "N"))
+        number = Decimal(take(attribute, "N"))
         if number != int(number):
             raise Unfit("a fraction, expected an integer")
         return int(number)
 
     def from_user(self, value: object) -> RowValue:
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not -_BIGINT <= value < _BIGINT:
+            raise Unfit("a whole JSON number of at most 64 bits is expected here")
+        if value != int(value):
             raise Unfit("a whole JSON number is expected here")
-        return value
+        return int(value)
+
+
+def _user_number(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        raise Unfit("a JSON number is expected here (in Python: int or Decimal, as a float may have been rounded)")
+    return Decimal(value)
 
 
 @dataclass(frozen=True)
@@ -155,12 +191,10 @@ class Numeric(Kind):
         return {"N": number_text(value)}
 
     def from_attribute(self, attribute: AttributeValue) -> RowValue:
-        return Decimal(_take(attribute, "N"))
+        return Decimal(take(attribute, "N"))
 
     def from_user(self, value: object) -> RowValue:
-        if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-            raise Unfit("a JSON number is expected here")
-        return Decimal(value)
+        return _user_number(value)
 
     def normal(self, value: RowValue) -> object:
         return canonical(str(value))
@@ -178,12 +212,13 @@ class Float(Kind):
         return {"N": number_text(Decimal(repr(value)))}
 
     def from_attribute(self, attribute: AttributeValue) -> RowValue:
-        return float(_take(attribute, "N"))
+        return float(take(attribute, "N"))
 
     def from_user(self, value: object) -> RowValue:
-        if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-            raise Unfit("a JSON number is expected here")
-        return float(value)
+        number = float(_user_number(value))
+        if isinf(number):
+            raise Unfit("a number beyond double precision")
+        return number
 
     def normal(self, value: RowValue) -> object:
         return canonical(repr(value))
@@ -207,22 +242,23 @@ class Binary(Kind):
         return {"B": base64.b64encode(value).decode("ascii")}
 
     def from_attribute(self, attribute: AttributeValue) -> RowValue:
-        return base64.b64decode(_take(attribute, "B"), validate=True)
+        return base64.b64decode(take(attribute, "B"), validate=True)
 
     def from_user(self, value: object) -> RowValue:
-        if isinstance(value, str) and value.startswith("\\x"):
-            try:
+        try:
+            if isinstance(value, str) and value.startswith("\\x"):
                 return bytes.fromhex(value[2:])
-            except ValueError as error:
-                raise Unfit(f"not hexadecimal: {error}") from error
-        raise Unfit("bytes are written as PostgreSQL prints them, '\\\\x00ff'")
+        except ValueError:
+            pass
+        raise Unfit("bytes as PostgreSQL prints them, like '\\x00ff', are expected here")
 
 
 @dataclass(frozen=True)
 class Instant(Kind):
-    """timestamp and date (`zone` False) and timestamptz (`zone` True): ISO 8601, in UTC with `Z` where there is a zone."""
+    """timestamp (`zone` False) and timestamptz (`zone` True): ISO 8601, in UTC with `Z` where there is a zone."""
 
     select: ClassVar[str] = "{}::text"
+    printed: ClassVar[bool] = True
     zone: bool = True
 
     def to_attribute(self, value: RowValue, level: int) -> AttributeValue:
@@ -230,7 +266,7 @@ class Instant(Kind):
         return {"S": instant.iso(value)}
 
     def from_attribute(self, attribute: AttributeValue) -> RowValue:
-        return instant.from_iso(_take(attribute, "S"))
+        return instant.from_iso(take(attribute, "S"))
 
     def from_user(self, value: object) -> RowValue:
         return instant.from_user(super().from_user(value), zone=self.zone)
@@ -250,7 +286,7 @@ class Epoch(Instant):
         return {"N": str(instant.epoch(value))}
 
     def from_attribute(self, attribute: AttributeValue) -> RowValue:
-        return instant.from_epoch(Decimal(_take(attribute, "N")), zone=self.zone)
+        return instant.from_epoch(Decimal(take(attribute, "N")), zone=self.zone)
 
 
 @dataclass(frozen=True)
@@ -258,13 +294,17 @@ class Date(Kind):
     """date: `YYYY-MM-DD`."""
 
     select: ClassVar[str] = "{}::text"
+    printed: ClassVar[bool] = True
 
     def to_attribute(self, value: RowValue, level: int) -> AttributeValue:
         del level
         return {"S": instant.iso(f"{value} 00:00:00")[:10]}
 
     def from_attribute(self, attribute: AttributeValue) -> RowValue:
-        return instant.from_iso(f"{_take(attribute, 'S')}T00:00:00")[:10]
+        return instant.from_iso(f"{take(attribute, 'S')}T00:00:00")[:10]
+
+    def from_user(self, value: object) -> RowValue:
+        return instant.day_from_user(super().from_user(value))
 
 
 @dataclass(frozen=True)
@@ -273,6 +313,7 @@ class Json(Kind):
 
     type: ClassVar[str] = "M"
     ordered: ClassVar[bool] = False
+    printed: ClassVar[bool] = True
     binary: bool = True
     """Whether it is jsonb, which holds each key once and prints numbers without exponents."""
     null_is_absent: bool = True
@@ -293,96 +334,15 @@ class Json(Kind):
         return document.to_text(value)
 
     def normal(self, value: RowValue) -> object:
-        return document.normal(document.parse(value))
-
-
-@dataclass(frozen=True)
-class Array(Kind):
-    """Arrays of any number of dimensions, as a List; a NULL element is a NULL in the List."""
-
-    type: ClassVar[str] = "L"
-    ordered: ClassVar[bool] = False
-    element: Kind = Text()
-
-    @property
-    def array_select(self) -> str:
-        """The SQL that fetches it: each cast of the element's kind applied to the array."""
-        base, *casts = self.element.select.split("::")
-        return "::".join([base, *(f"{cast}[]" for cast in casts)])
-
-    def to_attribute(self, value: RowValue, level: int) -> AttributeValue:
-        if level >= document.MAX_DEPTH:
-            raise Unfit(f"nested deeper than the {document.MAX_DEPTH} levels of DynamoDB")
-        return {"L": [self._element(element, level + 1) for element in value]}
-
-    def _element(self, element: RowValue, level: int) -> AttributeValue:
-        if element is None:
-            return {"NULL": True}
-        if not isinstance(element, list):
-            attribute = self.element.to_attribute(element, level)
-            if "NULL" in attribute:
-                raise Unfit("JSON null in an array would read back as SQL NULL", ARRAY_POLICY)
-            return attribute
-        if isinstance(self.element, Json):
-            raise Unfit("an array of documents in several dimensions would read back as lists in one", ARRAY_POLICY)
-        return self.to_attribute(element, level)
-
-    def from_attribute(self, attribute: AttributeValue) -> RowValue:
-        return [self._from_element(element) for element in _take(attribute, "L")]
-
-    def _from_element(self, attribute: AttributeValue) -> RowValue:
-        if "NULL" in attribute:
-            return None
-        nested = "L" in attribute and not isinstance(self.element, Json)
-        return self.from_attribute(attribute) if nested else self.element.from_attribute(attribute)
-
-    def from_user(self, value: object) -> RowValue:
-        if not isinstance(value, list):
-            raise Unfit("a JSON array is expected here")
-        return [
-            None if one is None else self.from_user(one) if isinstance(one, list) else self.element.from_user(one)
-            for one in value
-        ]
-
-    def normal(self, value: RowValue) -> object:
-        return [
-            None if one is None else self.normal(one) if isinstance(one, list) else self.element.normal(one)
-            for one in value
-        ]
-
-    def formed(self, form: Form) -> Kind:
-        if form is Form.SET and self.element.type in {"S", "N", "B"}:
-            return Set(element=self.element)
-        return super().formed(form)
-
-
-@dataclass(frozen=True)
-class Set(Array):
-    """An array whose order does not matter, as a Set. What a Set cannot hold (nothing, NULL, one value twice) is refused."""
-
-    def to_attribute(self, value: RowValue, level: int) -> AttributeValue:
-        policy = "Declare the attribute without form=SET to store a List."
-        if not value:
-            raise Unfit("an empty array, a DynamoDB Set holds at least one value", policy)
-        if any(element is None or isinstance(element, list) for element in value):
-            raise Unfit("an array with NULL or of several dimensions, which a DynamoDB Set does not hold", policy)
-        kind = self.element.type
-        members = [self.element.to_attribute(element, level)[kind] for element in value]
-        if len({canonical(member) if kind == "N" else member for member in members}) != len(members):
-            raise Unfit("an array with one value twice, which a DynamoDB Set holds once", policy)
-        return {f"{kind}S": sorted(members)}
-
-    def from_attribute(self, attribute: AttributeValue) -> RowValue:
-        kind = self.element.type
-        return [self.element.from_attribute({kind: member}) for member in _take(attribute, f"{kind}S")]
-
-    def normal(self, value: RowValue) -> object:
-        return frozenset(map(self.element.normal, value))
+        try:
+            return document.normal(document.parse(value))
+        except (Unfit, RecursionError):
+            return value  # a document that only form=TEXT stores, which gives the very text back
 
 
 def read(kind: Kind, attribute: AttributeValue) -> RowValue:
     """`kind.from_attribute`, with whatever a malformed attribute raises turned into Unfit."""
     try:
         return kind.from_attribute(attribute)
-    except (ValueError, ArithmeticError, AttributeError, TypeError, binascii.Error) as error:
+    except (ValueError, ArithmeticError, AttributeError, LookupError, TypeError, binascii.Error) as error:
         raise error if isinstance(error, Unfit) else Unfit(f"not a value of kind {type(kind).__name__}") from error

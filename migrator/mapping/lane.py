@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import date
-from functools import lru_cache
-from json.encoder import encode_basestring as quote
+from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final
 
 from migrator.mapping import instant
-from migrator.mapping.document import SURROGATE, to_attribute
+from migrator.mapping.document import KEY_BYTES, SURROGATE, to_attribute
+from migrator.mapping.number import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
     from migrator.mapping.document import AttributeValue
     from migrator.mapping.kind import Kind, RowValue
@@ -45,8 +44,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
+quote: Final = encode_basestring
+"""A text as a JSON string, quotes included."""
+boolean: Final = ("false", "true")
+"""A boolean's JSON text, by its value."""
+
 _PLAIN_DIGITS: Final = 38
 _SHALLOW: Final = 24
+_SHORT_KEY: Final = KEY_BYTES // 4
 _decode_jsonb: Final = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant).decode
 _decode_json: Final = json.JSONDecoder(
     parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant, object_pairs_hook=_unique
@@ -55,30 +60,29 @@ _decode_json: Final = json.JSONDecoder(
 
 def jsonb(text: str) -> str:
     """The wire's text of a jsonb document."""
-    if text.count("{") + text.count("[") > _SHALLOW:
-        return _deep(text, _decode_jsonb(text))
-    return _document(_decode_jsonb(text))
+    value = _decode_jsonb(text)
+    if len(text) > _SHORT_KEY or text.count("{") + text.count("[") > _SHALLOW:
+        _inspect(value, 0)
+    return _document(value)
 
 
 def json_text(text: str) -> str:
     """The wire's text of a json document."""
-    written = _deep(text, _decode_json(text))
+    value = _decode_json(text)
+    _inspect(value, 0)
+    written = _document(value)
     if ("\\ud" in text or "\\uD" in text) and SURROGATE.search(written):
         raise Doubt
     return written
 
 
-def _deep(text: str, value: object) -> str:
-    """As `_document`, for a text whose depth the count of its brackets does not bound."""
-    if _depth(value) > _SHALLOW:
-        raise Doubt(text)
-    return _document(value)
-
-
-def _depth(value: object) -> int:
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
-    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+def _inspect(value: object, depth: int) -> None:
+    """Passes a document whose text does not tell that it is within the limits on depth and on the length of a key."""
+    if isinstance(value, (dict, list)):
+        if depth == _SHALLOW or (isinstance(value, dict) and any(len(key) > _SHORT_KEY for key in value)):
+            raise Doubt
+        for member in value.values() if isinstance(value, dict) else value:
+            _inspect(member, depth + 1)
 
 
 def _document(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
@@ -86,9 +90,7 @@ def _document(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     if kind is str:
         return f'{{"S":{quote(value)}}}'
     if kind is _Number:
-        if len(value) > _PLAIN_DIGITS or "e" in value or "E" in value or value == "-0":
-            raise Doubt
-        return f'{{"N":"{value}"}}'
+        return f'{{"N":"{_number(value)}"}}'
     if kind is dict:
         if "" in value:
             raise Doubt
@@ -100,19 +102,25 @@ def _document(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     return '{"BOOL":true}' if value else '{"BOOL":false}'
 
 
+def _number(text: str) -> str:
+    if len(text) > _PLAIN_DIGITS or "e" in text or "E" in text or text.startswith("-0"):
+        return number_text(Decimal(text))
+    return text
+
+
 def numeric(value: Decimal) -> str:
     """The text of a numeric's Number."""
     text = str(value)
-    if len(text) > _PLAIN_DIGITS or not text.lstrip("-")[0].isdigit() or "E" in text or text[0] == "-" and not value:
-        raise Doubt
+    if len(text) > _PLAIN_DIGITS or "E" in text or not text[-1].isdigit() or not value:
+        return number_text(value)
     return text
 
 
 def double(value: float) -> str:
     """The text of a floating-point number's Number."""
     text = repr(value)
-    if "e" in text or "n" in text or text == "-0.0":
-        raise Doubt
+    if "e" in text or "n" in text or not value:
+        return number_text(Decimal(text))
     return text
 
 
@@ -193,20 +201,26 @@ def typed(value: AttributeValue) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-@lru_cache(maxsize=4096)
-def day_seconds(day: str) -> int:
-    """Unix seconds at the start of an ISO day."""
-    return (date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()) * 86_400
-
-
 def unix(text: str) -> int:
     """Whole Unix seconds of an instant as PostgreSQL prints it."""
-    return day_seconds(text[:10]) + int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
+    return instant.day_seconds(text[:10]) + int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
 
 
-def fixed(text: str, spec: str) -> str:
-    """An instant of a fixed width finer than a second."""
-    return instant.iso_fixed(text, spec)
-
-
-boolean: Final = ("false", "true")
+HELPERS: Final = (
+    "Doubt",
+    "binary",
+    "boolean",
+    "computed",
+    "double",
+    "elements",
+    "json_text",
+    "jsonb",
+    "members",
+    "not_null",
+    "numeric",
+    "padded",
+    "quote",
+    "unix",
+    "wire",
+)
+"""What generated code calls by these names."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from migrator.mapping.document import KEY_BYTES
 from migrator.mapping.errors import Unfit
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ PARTITION_KEY_BYTES: Final = 2048
 SORT_KEY_BYTES: Final = 1024
 TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 KEY_NAME_BYTES: Final = 255
-ATTRIBUTE_NAME_BYTES: Final = 65_535
+ATTRIBUTE_NAME_BYTES: Final = KEY_BYTES
 MAX_INDEXES: Final = 20
+MAX_PROJECTED: Final = 20
+"""Attributes that one index may name in its projection."""
 RESERVED_ATTRIBUTES: Final = frozenset({"_v", "_del"})
 """Names the write protocol keeps for itself: an item's version, and the mark of a tombstone."""
 

@@ -8,7 +8,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 from migrator.mapping.errors import MappingError
-from migrator.mapping.lint_entity import entity_problems
+from migrator.mapping.lint_entity import entity_problems, entity_warnings
+from migrator.mapping.lint_pattern import pattern_problems
 from migrator.mapping.lint_table import table_problems
 from migrator.mapping.overlap import can_meet
 
@@ -39,20 +40,14 @@ def lint(model: Model) -> list[Problem]:
         try:
             _ = entity.plan
         except MappingError as error:
-            problems.append(Problem(entity.name, _sentence(error)))
+            problems.append(Problem(entity.name, error.sentence.removeprefix(f"{entity.name}: ")))
             continue
-        found = list(entity_problems(entity))
-        problems += [Problem(entity.name, sentence) for sentence in found]
-        problems += [Problem(entity.name, sentence, "warning") for sentence in _warnings(entity)]
+        problems += [Problem(entity.name, sentence) for sentence in entity_problems(entity)]
+        problems += [Problem(entity.name, sentence, "warning") for sentence in entity_warnings(entity)]
         sound.append(entity)
     problems += [Problem(where, sentence) for where, sentence in _collisions(sound)]
     problems += [Problem(where, sentence) for where, sentence in _pattern_problems(model, sound)]
     return problems
-
-
-def _sentence(error: MappingError) -> str:
-    what = error.what.split(": ", 1)[-1]
-    return f"{what}. {error.next_step}" if error.next_step else f"{what}."
 
 
 def _model_problems(model: Model) -> Iterator[tuple[str, str]]:
@@ -73,26 +68,15 @@ def _model_problems(model: Model) -> Iterator[tuple[str, str]]:
             yield where, f"{count} access patterns have the id {name}. Give each an id of its own."
 
 
-def _warnings(entity: Entity) -> Iterator[str]:
-    for attribute in (*entity.attributes, *entity.data):
-        if getattr(attribute, "encrypted", False):
-            yield (
-                f"Attribute {attribute.name} is declared encrypted, and no data key is configured: "
-                "it is stored as the source has it."
-            )
-
-
 def _collisions(entities: list[Entity]) -> Iterator[tuple[str, str]]:
     """Items of different templates that can have the same key."""
     items = [(entity, item) for entity in entities for item in entity.plan.items]
     for (entity, item), (other, second) in combinations(items, 2):
-        if entity.table.name == other.table.name and _can_share_key(item, second):
+        if entity.table == other.table and _can_share_key(item, second):
             whom = "its own" if other is entity else f"{other.name}'s"
-            yield (
-                entity.name,
-                f"Item {item.number} ({_key_text(item)}) and {whom} item {second.number} ({_key_text(second)}) can have "
-                "the same key. Begin one of the templates with a literal that the other cannot begin with.",
-            )
+            both = f"Item {item.number} ({_key_text(item)}) and {whom} item {second.number} ({_key_text(second)})"
+            advice = "Begin one of the templates with a literal that the other cannot begin with."
+            yield entity.name, f"{both} can have the same key. {advice}"
 
 
 def _can_share_key(item: BoundItem, other: BoundItem) -> bool:
@@ -110,7 +94,4 @@ def _pattern_problems(model: Model, sound: list[Entity]) -> Iterator[tuple[str, 
         if pattern.entity not in model.entities:
             yield where, f"It reads {pattern.entity.name}, which is not an entity of the model. Add it to `entities`."
         elif pattern.entity in sound:
-            try:
-                _ = pattern.parameters
-            except MappingError as error:
-                yield where, _sentence(error)
+            yield from ((where, sentence) for sentence in pattern_problems(pattern, sound))

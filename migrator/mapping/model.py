@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 from migrator.mapping.fingerprint import digest, entity_fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from migrator.mapping.entity import Entity
     from migrator.mapping.pattern import Pattern
     from migrator.mapping.table import Table

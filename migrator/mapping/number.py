@@ -18,9 +18,9 @@ POLICY: Final = "Declare the attribute with form=TEXT to store such values as Po
 
 def number_text(value: Decimal) -> str:
     """The text of a Number, exact in value; refuses what a Number cannot hold."""
-    sign, digits, exponent = value.as_tuple()
+    _, digits, exponent = value.as_tuple()
     if isinstance(exponent, str):
-        raise Unfit(f"a DynamoDB Number cannot be {value}", POLICY)
+        raise Unfit("NaN or an infinity, which a DynamoDB Number cannot be", POLICY)
     significant = "".join(map(str, digits)).strip("0")
     if not significant:
         return "0"

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Final
 from migrator.mapping import kind as kinds
 
 if TYPE_CHECKING:
-    from migrator.mapping.template import Field, KeyTemplate
-
-_DIGITS: Final = frozenset("0123456789")
-_HEX: Final = frozenset("0123456789abcdef")
-_MASKS: Final = {"0": _DIGITS, "x": _HEX}
+    from migrator.mapping.field import Field
+    from migrator.mapping.template import KeyTemplate
 
 
 @dataclass(frozen=True)
@@ -33,9 +30,22 @@ class _Token:
         return bool(self.characters & other.characters)
 
 
+_DIGITS: Final = frozenset("0123456789")
+_ANYTHING: Final = _Token(frozenset(), out=True, many=True)
+_MASKS: Final = {"0": _DIGITS, "x": frozenset("0123456789abcdef")}
+
+
 def can_meet(left: KeyTemplate, right: KeyTemplate) -> bool:
     """Whether some text is of both templates (where unsure: yes)."""
-    a, b = _tokens(left), _tokens(right)
+    return _meet(_tokens(left), _tokens(right))
+
+
+def can_begin(template: KeyTemplate, prefix: str) -> bool:
+    """Whether some text of the template begins with the prefix (where unsure: yes)."""
+    return _meet(_tokens(template), [*_literal(prefix), _ANYTHING])
+
+
+def _meet(a: list[_Token], b: list[_Token]) -> bool:
     seen: set[tuple[int, int]] = set()
     waiting = [(0, 0)]
     while waiting:
@@ -64,33 +74,23 @@ def _tokens(template: KeyTemplate) -> list[_Token]:
     tokens: list[_Token] = []
     for part in template.parts:
         if isinstance(part, str):
-            tokens += [_Token(frozenset(character)) for character in part]
+            tokens += _literal(part)
         else:
             tokens += _field_tokens(part)
     return tokens
 
 
+def _literal(text: str) -> list[_Token]:
+    return [_Token(frozenset(character)) for character in text]
+
+
 def _field_tokens(field: Field) -> list[_Token]:
-    match field.kind:
-        case kinds.Uuid():
-            return _masked("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
-        case kinds.Date():
-            return _masked("0000-00-00")
-        case kinds.Instant(zone=zone):
-            fraction = {"millis": ".000", "micros": ".000000"}.get(field.spec, "")
-            return _masked("0000-00-00T00:00:00" + fraction + "Z" * zone)
-        case kinds.Integer() if field.spec[:1] == "0":
-            return [_Token(_DIGITS)] * int(field.spec)
-        case kinds.Integer():
-            return [_Token(frozenset("-"), many=True), _Token(_DIGITS), _Token(_DIGITS, many=True)]
-        case kinds.Boolean():
-            return [_Token(frozenset("truefals"), many=True)]
-        case kinds.Labelled(labels=labels):
-            return [_Token(frozenset("".join(labels)), many=True)]
+    if field.mask:
+        return [_Token(_MASKS.get(character, frozenset(character))) for character in field.mask]
+    if field.texts:
+        return [_Token(frozenset("".join(field.texts)), many=True)]
+    if isinstance(field.kind, kinds.Integer):
+        return [_Token(frozenset("-"), many=True), _Token(_DIGITS), _Token(_DIGITS, many=True)]
     if field.spec == "escape" and field.separator:
         return [_Token(frozenset(field.separator), out=True, many=True)]
-    return [_Token(frozenset(), out=True, many=True)]
-
-
-def _masked(mask: str) -> list[_Token]:
-    return [_Token(_MASKS.get(character, frozenset(character))) for character in mask]
+    return [_ANYTHING]

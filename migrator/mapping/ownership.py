@@ -38,12 +38,13 @@ def claims(entities: Iterable[Entity], key: WireItem) -> Iterator[Claim]:
     """
     for entity in entities:
         for item in entity.plan.items:
-            values = _parse(item, key)
+            values = key_values(item, key)
             if values is not None:
                 yield Claim(entity, item.number, values)
 
 
-def _parse(item: BoundItem, key: WireItem) -> Row | None:
+def key_values(item: BoundItem, key: WireItem) -> Row | None:
+    """The columns' values that an item's key holds whole; None where the key is not of the item's templates."""
     values: Row = {}
     for slot in item.keys:
         value = key.get(slot.attribute.name)

@@ -1,4 +1,4 @@
-"""Access patterns: the application's questions, asked of DynamoDB by key and of PostgreSQL by SQL, from one declaration.
+"""Access patterns: the application's questions, to DynamoDB by key and to PostgreSQL by SQL, from one declaration.
 
 A pattern names the entity, the item and the index it reads; its parameters are the columns of the key templates there.
 """
@@ -6,21 +6,26 @@ A pattern names the entity, the item and the index it reads; its parameters are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from migrator.errors import UsageError
+from migrator.mapping import kind as kinds
 from migrator.mapping.errors import MappingError, Unfit
+from migrator.mapping.forward import key_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from migrator.mapping.document import AttributeValue
     from migrator.mapping.entity import Entity
+    from migrator.mapping.field import Field
     from migrator.mapping.plan import BoundIndex, BoundItem, Slot
+
+_UNITS: Final = {"seconds": "second", "millis": "milliseconds"}
 
 Request: TypeAlias = dict[str, Any]
 """The parameters of a DynamoDB operation, values typed as on the wire; boto3's client takes it as it is."""
@@ -99,7 +104,10 @@ class Query:
         return request
 
     def statement(self, **parameters: object) -> sa.Select[Any]:
-        """The same question to the source, in the same order (ties of an index are in no order)."""
+        """The same question to the source, in the same order: by the sort key's text, and so at its precision.
+
+        Rows with the same key of an index are in no order, there as here.
+        """
         source = self.entity.source
         item = _item(self)
         conditions = _equal(self.entity, self.parameters, _row(self, parameters))
@@ -108,7 +116,7 @@ class Query:
         declared = self.entity.items[self.item].when
         if declared is not None:
             conditions.append(declared)
-        order = [source.columns[name] for slot in self.slots[1:] for name in slot.template.columns]
+        order = [_key_order(self.entity, slot, field) for slot in self.slots[1:] for field in slot.template.fields]
         return sa.select(source).where(*conditions).order_by(*(c.desc() if self.descending else c.asc() for c in order))
 
 
@@ -144,19 +152,27 @@ def _row(pattern: Pattern, parameters: dict[str, object]) -> dict[str, Any]:
     """The parameters as a row carries them."""
     wanted = set(pattern.parameters)
     if parameters.keys() != wanted:
-        raise UsageError(
-            f"access pattern {pattern.id} takes {', '.join(sorted(wanted))}; given: {', '.join(sorted(parameters)) or 'nothing'}"
-        )
-    kinds = pattern.entity.plan.kinds
+        given = ", ".join(sorted(parameters)) or "nothing"
+        raise UsageError(f"access pattern {pattern.id} takes {', '.join(sorted(wanted))}; given: {given}")
     row = {}
     for name, value in parameters.items():
-        plain = str(value) if isinstance(value, UUID) else value
-        plain = plain.isoformat() if isinstance(plain, (datetime, date)) else plain
         try:
-            row[name] = kinds[name].from_user(plain)
+            row[name] = pattern.entity.plan.kinds[name].from_user(_json_value(value))
         except Unfit as unfit:
             raise UsageError(f"access pattern {pattern.id}, parameter {name}: {unfit.reason}") from unfit
     return row
+
+
+def _json_value(value: object) -> object:
+    """A Python value as plain JSON would state it."""
+    match value:
+        case UUID():
+            return str(value)
+        case date():
+            return value.isoformat()
+        case bytes():
+            return key_text(value)
+    return value
 
 
 def _value(pattern: Pattern, slot: Slot, row: dict[str, Any]) -> AttributeValue:
@@ -169,4 +185,14 @@ def _value(pattern: Pattern, slot: Slot, row: dict[str, Any]) -> AttributeValue:
 def _equal(entity: Entity, names: tuple[str, ...], row: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
     """`column = value`, the value given as text and cast by PostgreSQL to the column's own type."""
     columns = entity.source.columns
-    return [columns[name] == sa.cast(sa.literal(str(row[name]), sa.Text), columns[name].type) for name in names]
+    return [columns[name] == sa.cast(sa.literal(key_text(row[name]), sa.Text), columns[name].type) for name in names]
+
+
+def _key_order(entity: Entity, slot: Slot, field: Field) -> sa.ColumnElement[Any]:
+    """What PostgreSQL sorts by to give the order of the field's key texts, which DynamoDB compares byte by byte."""
+    column = entity.source.columns[field.column]
+    if isinstance(field.kind, kinds.Instant):
+        return sa.func.date_trunc(_UNITS[field.spec], column) if field.spec in _UNITS else column
+    if slot.attribute.type != "S" or field.mask or isinstance(field.kind, kinds.Boolean):
+        return column
+    return (column if isinstance(field.kind, kinds.Text) else sa.cast(column, sa.Text)).collate("C")

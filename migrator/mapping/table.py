@@ -44,6 +44,11 @@ class Index:
     sort_key: KeyAttribute | None = None
     projection: Projection = "ALL"
 
+    @property
+    def key_attributes(self) -> tuple[KeyAttribute, ...]:
+        """The index's key: one attribute, or two."""
+        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
 
 @dataclass(frozen=True, slots=True)
 class OnDemand:
@@ -97,6 +102,11 @@ class Table:
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
         """The table's own key: one attribute, or two."""
         return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
+    @property
+    def all_key_attributes(self) -> tuple[KeyAttribute, ...]:
+        """The attributes of the table's key and of its indexes' keys; one that keys share comes once for each."""
+        return (*self.key_attributes, *(key for index in self.indexes for key in index.key_attributes))
 
     def index(self, name: str) -> Index | None:
         """The index of this name, if the table has it."""
