@@ -10,6 +10,12 @@ import migrator
 
 COMMANDS = {
     "lint": "Check the mappings, without any store.",
+    "preview": "Show the items that rows become.",
+    "prepare": "Create or complete the target tables, and install the toolkit's own schema in the source.",
+    "copy": "Copy rows into items, going on where an earlier run has stopped.",
+    "verify": "Prove that the target holds what the source asks for, and nothing else.",
+    "status": "Show where the migration stands: phase, progress, verification, next steps.",
+    "demo": "Show a migration from nothing to proven equal, on embedded stores.",
 }
 """Each command with its summary, in the order of a migration; `migrator.cli.<command>` defines it as `command`."""
 

@@ -1,0 +1,140 @@
+"""How far long work is: rate and remaining time on a terminal, a plain line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import rich_click as click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from migrator.postgres.checkpoints import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.progress import Task, TaskID
+
+    from migrator.engines.copy import Settled
+    from migrator.engines.verify import job
+
+SECONDS_BETWEEN_LINES: Final = 5.0
+
+
+@contextmanager
+def copy_progress() -> Iterator[CopyProgress]:
+    """Show on stderr how far a copy is, while the block runs."""
+    with _display(BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()) as shown:
+        yield CopyProgress(shown)
+
+
+@contextmanager
+def verify_progress() -> Iterator[VerifyProgress]:
+    """Show on stderr how far a verification is, while the block runs."""
+    with _display(SpinnerColumn()) as shown:
+        yield VerifyProgress(shown)
+
+
+@contextmanager
+def _display(*columns: ProgressColumn) -> Iterator[Progress | None]:
+    """A display on stderr where that is a terminal; otherwise None."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(TextColumn("{task.description}"), *columns, console=console) as display:
+        yield display
+
+
+class _Rate(ProgressColumn):
+    """Rows per second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate, once there is one."""
+        return Text(f"{task.speed:,.0f} rows/s" if task.speed else "")
+
+
+class _Lines:
+    """Plain lines, one now and then."""
+
+    def __init__(self) -> None:
+        self._due = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def offer(self, line: str) -> None:
+        """Print a line if it is time for one."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + SECONDS_BETWEEN_LINES
+            click.echo(line, err=True)
+
+
+class CopyProgress:
+    """A listener of the copy engine. It holds how many rows each table has, and how many are settled."""
+
+    def __init__(self, display: Progress | None) -> None:
+        self._display = display
+        self._lines = _Lines()
+        self._tasks: dict[str, TaskID] = {}
+        self._total = 0
+        self._done = 0
+        self._began = time.monotonic()
+        self._before = 0
+
+    def began(self, estimates: Mapping[str, int], settled: Mapping[str, Counts]) -> None:
+        """The copy begins, with what an earlier run has settled."""
+        self._began = time.monotonic()
+        self._total = sum(max(rows, settled.get(source, Counts()).rows) for source, rows in estimates.items())
+        self._before = self._done = sum(counts.rows for counts in settled.values())
+        if self._display is None:
+            return
+        for source, rows in estimates.items():
+            done = settled.get(source, Counts()).rows
+            if done < rows:
+                self._tasks[source] = self._display.add_task(source, total=rows, completed=done)
+
+    def settled(self, page: Settled) -> None:
+        """A page of a table is in the target."""
+        self._done += page.counts.rows
+        if self._display is None:
+            self._lines.offer(f"copied {self._done:,} of about {self._total:,} rows{self._pace()}")
+            return
+        task = self._tasks.get(page.source)
+        if task is not None:
+            self._display.advance(task, page.counts.rows)
+
+    def _pace(self) -> str:
+        """The rate of this run, and the time that is left at it."""
+        rate = (self._done - self._before) / max(time.monotonic() - self._began, 0.001)
+        left = max(self._total - self._done, 0) / rate if rate else 0
+        return f", {rate:,.0f} rows/s, about {left:,.0f} s left"
+
+    def warned(self, sentence: str) -> None:
+        """Something that the operator should know."""
+        click.echo(f"warning: {sentence}", err=True)
+
+
+class VerifyProgress:
+    """A listener of the verify engine."""
+
+    def __init__(self, display: Progress | None) -> None:
+        self._display = display
+        self._lines = _Lines()
+        self._task = None if display is None else display.add_task("reading", total=None)
+
+    def __call__(self, at: job.Progress) -> None:
+        """The passes have come this far."""
+        line = f"read {at.rows:,} rows and {at.items:,} items"
+        if self._display is None or self._task is None:
+            self._lines.offer(line)
+        else:
+            self._display.update(self._task, description=line)

@@ -1,0 +1,178 @@
+"""Where a model's migration stands, as its source, its target and the toolkit's own records say. Nothing is changed."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from migrator.dynamodb import admin, control
+from migrator.dynamodb.errors import TableMissingError
+from migrator.engines.copy import plan_table, records
+from migrator.engines.stores import live_table
+from migrator.errors import ConfigurationError, TargetError
+from migrator.postgres import capture, marks, state, verifications
+from migrator.postgres.connection import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from migrator.cli.work import Work
+    from migrator.engines.copy import TablePlan
+    from migrator.engines.stores import Stores
+    from migrator.mapping import Entity, Table
+    from migrator.postgres.checkpoints import Progress
+    from migrator.postgres.connection import Connection
+    from migrator.postgres.marks import Mark
+    from migrator.postgres.verifications import Verification
+
+PHASE: Final = "prepare"
+"""The phase of every migration: this release has no command that moves on from it."""
+REASONS: Final = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source table: how far its copy is, whether its changes are marked, and the rows that were set aside.
+
+    `problem` says why the table cannot be used as the mapping declares it; the rest is unknown then. `aside` holds the
+    first few of `set_aside` rows.
+    """
+
+    name: str
+    problem: str | None = None
+    plan: TablePlan | None = None
+    captured: bool = False
+    set_aside: int = 0
+    aside: Sequence[Mark] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target table: DynamoDB's status of it (None: there is no table), and what `prepare` would change."""
+
+    name: str
+    status: str | None
+    changes: Sequence[str] = ()
+    problem: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes requests, and is what the mapping declares."""
+        return self.status in {"ACTIVE", "UPDATING"} and not self.changes
+
+
+@dataclass
+class Standing:
+    """Where one model's migration stands. `version` is that of the toolkit's schema, 0 where it is not installed."""
+
+    model: str
+    fingerprint: str
+    version: int = 0
+    sources: list[Source] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    verification: Verification | None = None
+
+    @property
+    def outdated(self) -> str | None:
+        """Why the last verification no longer counts, if it does not."""
+        if self.verification is None:
+            return None
+        if self.verification.mapping_fingerprint != self.fingerprint:
+            return "it was made under another mapping"
+        began = self.verification.started_at
+        records = [(source.name, source.plan.record) for source in self.sources if source.plan is not None]
+        later = [name for name, record in records if record and (record.finished_at or record.started_at) > began]
+        return f"{', '.join(later)}: copied since" if later else None
+
+    @property
+    def unverified(self) -> list[str]:
+        """The tables that the last verification left out."""
+        compared = () if self.verification is None else self.verification.scope.get("tables", ())
+        return [source.name for source in self.sources if source.name not in compared]
+
+    def in_the_way(self) -> Iterator[str]:
+        """What must be put right before anything else can be done."""
+        yield from (f"source {source.name}: {source.problem}" for source in self.sources if source.problem)
+        yield from (f"table {target.name}: {target.problem}" for target in self.targets if target.problem)
+        for source in self.sources:
+            if source.set_aside:
+                yield f"{source.name}: rows set aside: {source.set_aside:,}; correct them, then run `migrate copy`"
+
+    def next_steps(self) -> Iterator[str]:
+        """The commands that may be run now."""
+        if any(source.problem for source in self.sources) or any(target.problem for target in self.targets):
+            return
+        if self.version < state.LATEST or not all(target.ready for target in self.targets):
+            yield "migrate prepare"
+            return
+        plans = [source.plan for source in self.sources if source.plan is not None]
+        stale = [plan.source for plan in plans if plan.stale]
+        unfinished = [plan.source for plan in plans if not plan.finished and not plan.stale]
+        if stale:
+            yield f"migrate copy --restart {' '.join(stale)}"
+        if unfinished:
+            yield f"migrate copy {' '.join(unfinished)}" if stale else "migrate copy"
+        if stale or unfinished:
+            return
+        if self.verification is None or self.outdated or self.unverified or not self.verification.clean:
+            yield "migrate verify"
+
+
+def standing_of(work: Work, stores: Stores) -> Standing:
+    """Read where a model stands.
+
+    Raises:
+        ConfigurationError, SourceError, TargetError: a store cannot be reached or read.
+    """
+    standing = asyncio.run(_read_source(work, stores))
+    with closing(control.connect(stores.target())) as client:
+        standing.targets = [_target(client, table) for table in work.model.tables]
+    return standing
+
+
+async def _read_source(work: Work, stores: Stores) -> Standing:
+    standing = Standing(work.model.name, work.model.fingerprint)
+    connection = await connect(stores.database_url, purpose="status", read_only=True)
+    try:
+        standing.version = await state.installed_version(connection)
+        if standing.version:
+            standing.verification = next(iter(await verifications.latest(connection, work.model.name)), None)
+        known = await records(connection, work.model)
+        for entity in work.entities:
+            standing.sources.append(await _source(connection, entity, known, marked=bool(standing.version)))
+        return standing
+    finally:
+        await connection.close()
+
+
+async def _source(connection: Connection, entity: Entity, known: Mapping[str, Progress], *, marked: bool) -> Source:
+    try:
+        plan = await plan_table(connection, entity, known)
+    except ConfigurationError as error:
+        return Source(entity.source_name, problem=error.what)
+    live = await live_table(connection, entity)
+    name = str(live.table)
+    return Source(
+        entity.source_name,
+        plan=plan,
+        captured=(await capture.installed(connection, [live.table]))[live.table],
+        set_aside=await marks.set_aside_count(connection, name) if marked else 0,
+        aside=await marks.set_aside(connection, name, limit=REASONS) if marked else (),
+    )
+
+
+def _target(client: DynamoDBClient, table: Table) -> Target:
+    try:
+        described = control.ask(client, "describe_table", table.name, {"TableName": table.name})
+    except TableMissingError:
+        return Target(table.name, None)
+    status = described["Table"]["TableStatus"]
+    try:
+        changes = admin.plan(client, table)
+    except TargetError as error:
+        return Target(table.name, status, problem=error.what)
+    return Target(table.name, status, [change.sentence for change in changes if change.method is not None])

@@ -1,0 +1,163 @@
+"""`migrate status`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import rich_click as click
+
+from migrator.cli.options import common_options, json_option, mapping_options, target_options
+from migrator.cli.output import print_json, print_table, printable
+from migrator.cli.standing import PHASE, Source, Standing, Target, standing_of
+from migrator.cli.work import load_work, stores_of
+from migrator.postgres import state
+from migrator.settings import load_settings
+
+if TYPE_CHECKING:
+    from migrator.cli.invocation import Invocation
+    from migrator.postgres.verifications import Verification
+
+SECONDS_BETWEEN: Final = 2.0
+
+
+@click.command("status")
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@mapping_options
+@target_options
+@json_option
+@common_options
+@click.pass_obj
+def command(invocation: Invocation, *, watch: bool, as_json: bool) -> None:
+    """Show where the migration stands: phase, progress, verification, next steps.
+
+    Also what stands in the way: rows that were set aside, a source or a target that is not as declared. Nothing is
+    changed; a replica of the source will do.
+    """
+    settings = load_settings(**invocation.settings)
+    works = load_work(settings)
+    stores = stores_of(settings)
+    while True:
+        standings = [standing_of(work, stores) for work in works]
+        if as_json:
+            print_json({"models": [_as_json(standing) for standing in standings]})
+        else:
+            if watch:
+                click.clear()
+            for standing in standings:
+                _show(standing)
+        if not watch:
+            return
+        time.sleep(SECONDS_BETWEEN)
+
+
+def _show(standing: Standing) -> None:
+    click.echo(f"{standing.model}: phase {PHASE}")
+    if standing.version < state.LATEST:
+        installed = f"of version {standing.version}" if standing.version else "not installed"
+        click.echo(f"toolkit's schema: {installed}, this release needs version {state.LATEST}")
+    for target in standing.targets:
+        click.echo(f"table {target.name}: {_target_words(target)}")
+    click.echo()
+    print_table(
+        ("source", "rows, about", "settled", "items", "past TTL", "set aside", "copy", "changes"),
+        [_line(source) for source in standing.sources],
+    )
+    click.echo()
+    _show_aside(standing)
+    click.echo(f"verification: {_verification_words(standing)}")
+    for sentence in standing.in_the_way():
+        click.echo(f"in the way: {printable(sentence)}")
+    steps = list(standing.next_steps())
+    for step in steps:
+        click.echo(f"next: {step}")
+    if not steps and not list(standing.in_the_way()):
+        click.echo("next: nothing; `migrate verify` proves it again at any time")
+
+
+def _target_words(target: Target) -> str:
+    if target.status is None:
+        return "does not exist"
+    return "; ".join([target.status, *(f"not as declared: {change}" for change in target.changes)])
+
+
+def _line(source: Source) -> tuple[str | int, ...]:
+    if source.plan is None:
+        return source.name, "?", "", "", "", "", "not as the mapping declares", ""
+    plan, counts = source.plan, source.plan.settled
+    if plan.stale:
+        copied = "of another mapping or source schema"
+    elif plan.record is None:
+        copied = "not begun"
+    else:
+        copied = "complete" if plan.finished else "begun"
+    followed = "followed" if source.captured and (plan.record is None or plan.record.followed) else "not followed"
+    return source.name, plan.rows, counts.rows, counts.items, counts.expired, source.set_aside, copied, followed
+
+
+def _show_aside(standing: Standing) -> None:
+    for source in standing.sources:
+        for mark in source.aside:
+            key = ", ".join(f"{name} {text}" for name, text in (mark.row_key or {}).items())
+            click.echo(printable(f"set aside: {source.name} ({key}): {mark.reason}"))
+        if source.set_aside > len(source.aside):
+            click.echo(f"set aside: {source.name}: {source.set_aside - len(source.aside):,} more")
+
+
+def _verification_words(standing: Standing) -> str:
+    done = standing.verification
+    if done is None:
+        return "none yet"
+    words = [f"{'equal' if done.clean else 'differences'} at {done.started_at:%Y-%m-%d %H:%M:%S %Z}"]
+    if standing.outdated:
+        words.append(f"outdated ({standing.outdated})")
+    if standing.unverified:
+        words.append(f"without {', '.join(standing.unverified)}")
+    return "; ".join(words)
+
+
+def _as_json(standing: Standing) -> dict[str, Any]:
+    return {
+        "name": standing.model,
+        "phase": PHASE,
+        "fingerprint": standing.fingerprint,
+        "schema_version": standing.version,
+        "sources": [_source_as_json(source) for source in standing.sources],
+        "tables": [
+            {"table": target.name, "status": target.status, "changes": target.changes, "problem": target.problem}
+            for target in standing.targets
+        ],
+        "verification": _verification_as_json(standing, standing.verification),
+        "in_the_way": list(standing.in_the_way()),
+        "next": list(standing.next_steps()),
+    }
+
+
+def _source_as_json(source: Source) -> dict[str, Any]:
+    plan = source.plan
+    record = None if plan is None else plan.record
+    return {
+        "table": source.name,
+        "problem": source.problem,
+        "rows": None if plan is None else plan.rows,
+        "settled": None if plan is None else plan.settled,
+        "started_at": record and record.started_at,
+        "finished_at": record and record.finished_at,
+        "stale": plan is not None and plan.stale,
+        "captured": source.captured,
+        "set_aside": source.set_aside,
+        "reasons": [{"key": mark.row_key, "reason": mark.reason} for mark in source.aside],
+    }
+
+
+def _verification_as_json(standing: Standing, done: Verification | None) -> dict[str, Any] | None:
+    if done is None:
+        return None
+    return {
+        "started_at": done.started_at,
+        "finished_at": done.finished_at,
+        "clean": done.clean,
+        "counts": done.counts,
+        "outdated": standing.outdated,
+        "without": standing.unverified,
+    }

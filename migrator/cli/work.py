@@ -1,0 +1,80 @@
+"""What a command works on: the models that the settings name, and the tables that the command line names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from migrator.cli.models import load_models
+from migrator.engines.stores import Stores, chosen
+from migrator.errors import ConfigurationError, UsageError
+from migrator.mapping import lint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from migrator.mapping import Entity, Model
+    from migrator.settings import Settings
+
+
+@dataclass(frozen=True)
+class Work:
+    """One model, the module that defines it, and those of its entities that are to be worked on."""
+
+    module: str
+    model: Model
+    entities: Sequence[Entity]
+
+
+def load_work(settings: Settings, tables: Sequence[str] = ()) -> list[Work]:
+    """Import the models, refuse the ones that lint refuses, and choose the named source tables; without names, all.
+
+    Lint's warnings go to stderr.
+
+    Raises:
+        ConfigurationError: a mapping module cannot be used, or has errors.
+        UsageError: a name is no source table of any model.
+    """
+    models = load_models(settings.mappings)
+    for model in models:
+        _check(model)
+    unknown = [name for name in tables if not any(model.for_source(name) for model in models)]
+    if unknown:
+        known = ", ".join(entity.source_name for model in models for entity in model.entities)
+        raise UsageError(
+            f"{', '.join(unknown)}: no source table of {' or '.join(model.name for model in models)}",
+            safe="Nothing was done.",
+            next_step=f"The tables are {known}.",
+        )
+    works = []
+    for module, model in zip(dict.fromkeys(settings.mappings), models, strict=True):
+        named = [name for name in tables if model.for_source(name)]
+        if named or not tables:
+            works.append(Work(module, model, chosen(model, named)))
+    return works
+
+
+def _check(model: Model) -> None:
+    problems = lint(model)
+    errors = [f"{problem.where}: {problem.sentence}" for problem in problems if problem.severity == "error"]
+    if errors:
+        raise ConfigurationError(
+            f"the mapping of model {model.name} cannot be used:\n  " + "\n  ".join(errors),
+            safe="Nothing was done.",
+            next_step="Correct the mapping; `migrate lint` checks it without any store.",
+        )
+    for problem in problems:
+        click.echo(f"warning: {problem.where}: {problem.sentence}", err=True)
+
+
+def stores_of(settings: Settings) -> Stores:
+    """Where the settings say that source and target are."""
+    url = settings.database_url
+    return Stores(
+        None if url is None else url.get_secret_value(),
+        profile=settings.profile,
+        region=settings.region,
+        endpoint_url=settings.endpoint_url,
+    )
