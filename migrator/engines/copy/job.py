@@ -187,12 +187,15 @@ async def copy(  # noqa: PLR0913 - what a run is made of
         for table, record in zip(tables, begun, strict=True):
             if record.finished_at is None:
                 await table.log.finish()
-        async with crew.open(model.name) as opened:
-            for table in tables:
-                retried = await opened.tables[table.entity.source_name].retry_set_aside()
-                outcome.waiting[table.entity.source_name] = retried.set_aside
+        outcome.waiting = await _retry(crew, model)
     outcome.seconds = time.monotonic() - started
     return outcome
+
+
+async def _retry(crew: Crew, model: Model) -> dict[str, int]:
+    """Tries the rows again that were set aside; returns how many still are, by source."""
+    async with crew.open(model.name) as opened:
+        return {source: (await table.retry_set_aside()).set_aside for source, table in opened.tables.items()}
 
 
 async def _check_target(entities: Sequence[Entity], stores: Stores) -> None:
