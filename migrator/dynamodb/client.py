@@ -17,6 +17,7 @@ from migrator.dynamodb.errors import (
     Attempt,
     CorruptedAnswerError,
     GaveUpError,
+    ThrottledError,
     TransientError,
     error_of_answer,
     not_dynamodb,
@@ -94,7 +95,13 @@ class Client:
             await self._http.__aexit__(kind, error, trace)
 
     async def call(
-        self, operation: str, body: bytes, *, table: str | None = None, deadline: float | None = None
+        self,
+        operation: str,
+        body: bytes,
+        *,
+        table: str | None = None,
+        deadline: float | None = None,
+        paced: bool = False,
     ) -> dict[str, Any]:
         """Performs an operation and returns DynamoDB's answer, parsed.
 
@@ -103,8 +110,10 @@ class Client:
             body: the request as JSON.
             table: the table concerned, for messages.
             deadline: a moment of the running loop's `time()`; nothing is sent after it.
+            paced: the caller keeps a pace, so that a throttled request is its to send again, and is raised at once.
 
         Raises:
+            ThrottledError: a limit was reached, and the caller keeps a pace.
             AnswerError: DynamoDB refused the request for good (see `migrator.dynamodb.errors`).
             GaveUpError: it did not succeed until the deadline, or for `patience` seconds.
             NotDynamoDBError, ConfigurationError: the endpoint or the credentials cannot be used as they are.
@@ -116,6 +125,9 @@ class Client:
             try:
                 return read_answer(attempt, await self._send(attempt, body, patience.deadline))
             except TransientError as error:
+                if paced and isinstance(error, ThrottledError):
+                    self.counts.retries[error.reason] += 1
+                    raise
                 last = error
             except GaveUpError as error:
                 # The deadline passed in the queue: what went wrong before says more.

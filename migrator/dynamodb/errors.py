@@ -74,6 +74,10 @@ class GaveUpError(TargetError):
     """Every attempt failed until the time allowed was over."""
 
 
+class TooSlowError(GaveUpError):
+    """The deadline passed while the table still took items: there was more than it takes in the time."""
+
+
 class NotDynamoDBError(TargetError):
     """What answered does not speak DynamoDB's API."""
 
@@ -110,11 +114,42 @@ class UnknownAnswerError(AnswerError, TargetError):
     """An error code that has no meaning of its own here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """What is at its limit: the table or an index of it, as a whole or (`key_range`) one partition of it."""
+
+    index: str | None = None
+    key_range: bool = False
+
+
 class ThrottledError(AnswerError, TransientError):
     """The table, an index, a partition or the account is at its limit."""
 
     reason = "throttled"
-    advice = "lower `--max-wcu`, or raise the capacity of the table and of its indexes"
+    sentence = "{attempt} was throttled: {place} answered {code}: {message}"
+    advice = "lower `--max-wcu` or `--max-rcu`, or raise the capacity of the table and of its indexes"
+
+    @property
+    def throttles(self) -> frozenset[Throttle]:
+        """What DynamoDB names as being at its limit; nothing where it gives no reasons, as an emulator does not.
+
+        A reason is put together as `TableWriteKeyRangeThroughputExceeded` is; the resource is the ARN of a table, or
+        of an index: `arn:aws:dynamodb:eu-west-1:1:table/orders/index/by-date`.
+        """
+        try:
+            answer: Any = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return frozenset()
+        # The two exceptions that carry reasons spell the member differently.
+        reasons = answer.get("ThrottlingReasons") or answer.get("throttlingReasons") or ()
+        return frozenset(
+            Throttle(
+                str(each.get("resource", "")).rpartition("/index/")[2] if each["reason"].startswith("Index") else None,
+                "KeyRange" in each["reason"],
+            )
+            for each in reasons
+            if isinstance(each, dict) and isinstance(each.get("reason"), str)
+        )
 
 
 class ServerFaultError(AnswerError, TransientError):
