@@ -1,0 +1,118 @@
+"""What items say, compiled: one generated function per item of an entity, which decodes it to its testimony.
+
+Which of a table's items one is, its discriminator tells, and the form of its key where an entity has several. An item
+that straight-line code cannot judge takes the readable path; one that has not the form that its mapping gives it says
+nothing (None), which no row says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from migrator.mapping.errors import FUNCTION_ERRORS, Unfit
+from migrator.mapping.generated import Generated
+from migrator.mapping.item_code import HELPERS, ItemCode, choice
+from migrator.mapping.ownership import key_values
+from migrator.mapping.testimony import item_key, testimony_of_item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from migrator.mapping.entity import Entity
+    from migrator.mapping.forward import WireItem
+    from migrator.mapping.plan import BoundItem
+    from migrator.mapping.table import Table
+    from migrator.mapping.testimony import ItemKey, Testimony
+
+Statement: TypeAlias = "tuple[ItemKey, Testimony | None]"
+
+
+class ItemWitness:
+    """A table's witness on the target's side, for all entities whose items stand in it.
+
+    `source_code` is the generated functions. `doubted` counts the items that took the readable path.
+    """
+
+    def __init__(self, table: Table, entities: Sequence[Entity]) -> None:
+        self.table = table
+        self.doubted = 0
+        self._entities = {entity.name: entity for entity in entities}
+        generated = Generated(f"item witness of {table.name}", dict(HELPERS))
+        _generate(generated, table, entities)
+        self.source_code = generated.source
+        self._testify: Callable[..., list[WireItem]] = generated.function("testify")
+
+    def testify(self, items: Iterable[WireItem], now: int) -> list[Statement]:
+        """Key and testimony of each item, at `now` in Unix seconds: not of tombstones, nor of items past their TTL."""
+        statements: list[Statement] = []
+        doubtful = self._testify(items, now, statements.append)
+        self.doubted += len(doubtful)
+        statements += [(item_key(item, self.table.key_attributes), self._read(item)) for item in doubtful]
+        return statements
+
+    def _read(self, item: WireItem) -> Testimony | None:
+        """The readable path for one item."""
+        for entity, bound in self._candidates(item):
+            if key_values(bound, item) is not None:
+                try:
+                    return testimony_of_item(entity, bound, item)
+                except Unfit:
+                    return None
+        return None
+
+    def _candidates(self, item: WireItem) -> Iterable[tuple[Entity, BoundItem]]:
+        entities: Iterable[Entity] = self._entities.values()
+        if self.table.discriminator is not None:
+            named = self._entities.get(item.get(self.table.discriminator, {}).get("S", ""))
+            entities = () if named is None else (named,)
+        return ((entity, bound) for entity in entities for bound in entity.plan.items)
+
+
+def past(item: WireItem, ttl: str | None, now: int) -> bool:
+    """Whether an item's TTL has been reached. One that is no Number is none to DynamoDB."""
+    until: Any = None if ttl is None else item.get(ttl, {}).get("N")
+    try:
+        return until is not None and float(until) <= now
+    except FUNCTION_ERRORS:
+        return False
+
+
+def _generate(generated: Generated, table: Table, entities: Sequence[Entity]) -> None:
+    """The functions of all items, and `testify`, which hands each item to its own."""
+    names: dict[str, list[tuple[str, BoundItem]]] = {}
+    for number, entity in enumerate(entities):
+        names[entity.name] = [(f"e{number}_{bound.number}", bound) for bound in entity.plan.items]
+        for name, bound in names[entity.name]:
+            ItemCode(generated, name, entity, bound)
+    if table.discriminator is None:
+        function = _one_of(generated, "any_item", [candidate for each in names.values() for candidate in each])
+        decode = f"{function}(item)"
+    else:
+        by_name = ", ".join(
+            f"{name!r}: {_one_of(generated, f'{each[0][0]}_or_other', each)}" for name, each in names.items() if each
+        )
+        generated.add(0, f"decoders = {{{by_name}}}")
+        decode = f'decoders[item[{table.discriminator!r}]["S"]](item)'
+    key = ", ".join(
+        f'number(item[{key.name!r}]["N"])' if key.type == "N" else f"item[{key.name!r}][{key.type!r}]"
+        for key in table.key_attributes
+    )
+    generated.names["past"] = past
+    generated.add(0, "def testify(items, now, append):")
+    generated.add(1, "doubtful = []", "for item in items:")
+    generated.add(2, 'if "_del" in item: continue')
+    if table.ttl is not None:
+        generated.add(2, f"if {table.ttl!r} in item and past(item, {table.ttl!r}, now): continue")
+    generated.add(2, "try:")
+    generated.add(3, f"append((({key},), {decode}))")
+    generated.add(2, "except doubts:")
+    generated.add(3, "doubtful.append(item)")
+    generated.add(1, "return doubtful")
+
+
+def _one_of(generated: Generated, name: str, candidates: Sequence[tuple[str, BoundItem]]) -> str:
+    """The name of the function that decodes an item which is one of these."""
+    if len(candidates) == 1:
+        return candidates[0][0]
+    choice(generated, name, candidates)
+    return name

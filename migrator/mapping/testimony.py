@@ -1,0 +1,150 @@
+"""Testimonies: what a row and its items each say of the same values, in one form, so that the two can be held together.
+
+A testimony is a tuple of words (see `migrator.mapping.word`): which item it is of, its expiry, the keys of its indexes,
+and one word for each attribute. The item's side *decodes* its attributes to reach the words of a row, and an item that
+holds anything beside its mapping gives none. So two equal testimonies mean that the item, led back, is the row, by
+rules that share nothing with the encoders. This is the readable form; `RowWitness` and `ItemWitness` compile it.
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import TYPE_CHECKING, TypeAlias
+
+from migrator.mapping import condition
+from migrator.mapping.entity import ABSENT, NULL
+from migrator.mapping.errors import Unfit
+from migrator.mapping.forward import expiry
+from migrator.mapping.kind import take
+from migrator.mapping.limits import RESERVED_ATTRIBUTES
+from migrator.mapping.plan import ComputedAttribute
+from migrator.mapping.word import (
+    Word,
+    document_of_attribute,
+    document_of_plain,
+    number,
+    word_of_attribute,
+    word_of_value,
+)
+
+if TYPE_CHECKING:
+    from migrator.mapping.document import AttributeValue
+    from migrator.mapping.entity import Entity
+    from migrator.mapping.forward import Row, WireItem
+    from migrator.mapping.plan import BoundAttribute, BoundItem, Slot
+    from migrator.mapping.table import KeyAttribute
+
+Testimony: TypeAlias = tuple[Word, ...]
+ItemKey: TypeAlias = tuple[str, ...]
+"""An item's key attributes, in the table's order: a String as it is, a Number by `number`, a Binary as base64."""
+
+
+def identity(entity: Entity, number: int) -> str:
+    """The first word: whose item it is, and which."""
+    return f"{entity.name}/{number}"
+
+
+def key_word(value: AttributeValue, type_: str) -> str:
+    """A key attribute's word."""
+    content: str = take(value, type_)
+    return number(content) if type_ == "N" else content
+
+
+def item_key(item: WireItem, attributes: tuple[KeyAttribute, ...]) -> ItemKey:
+    """The key of an item."""
+    return tuple(key_word(item[attribute.name], attribute.type) for attribute in attributes)
+
+
+def testimonies_of_row(entity: Entity, row: Row) -> list[tuple[ItemKey, Testimony]]:
+    """What a row says of each of its items: key and testimony. The row must be one that `forward` takes."""
+    return [
+        (_slots(item.keys, row), _testimony_of_row(entity, item, row))
+        for item in entity.plan.items
+        if item.condition is None or condition.holds(item.condition, row)
+    ]
+
+
+def _testimony_of_row(entity: Entity, item: BoundItem, row: Row) -> Testimony:
+    until = None if entity.table.ttl is None else expiry(entity.plan, row)
+    words: list[Word] = [identity(entity, item.number), None if until is None else str(until)]
+    for index in item.indexes:
+        absent = any(row[column] is None for column in index.nullable)
+        words += [None] * len(index.slots) if absent else _slots(index.slots, row)
+    return (*words, *(_word_of_columns(attribute, row) for attribute in members(entity, item)))
+
+
+def members(entity: Entity, item: BoundItem) -> tuple[BoundAttribute, ...]:
+    """The attributes of an item, those in the envelope last."""
+    return (*item.attributes, *(() if entity.table.envelope is None else item.data))
+
+
+def _slots(slots: tuple[Slot, ...], row: Row) -> ItemKey:
+    return tuple(key_word(slot.value(row), slot.attribute.type) for slot in slots)
+
+
+def _word_of_columns(attribute: BoundAttribute, row: Row) -> Word:
+    if isinstance(attribute, ComputedAttribute):
+        computed = attribute.computed.forward(*(row[column] for column in attribute.columns))
+        return None if computed is None else [document_of_plain(computed)]
+    value = row[attribute.column]
+    return None if value is None else word_of_value(attribute.kind, value)
+
+
+def testimony_of_item(entity: Entity, bound: BoundItem, item: WireItem) -> Testimony:
+    """What an item, of which only the key is known to be of the mapping's form, says of its row.
+
+    Raises:
+        Unfit: it has not the form that the mapping gives it; nothing that a row says equals it.
+    """
+    try:
+        return _testimony_of_item(entity, bound, item)
+    except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError, binascii.Error) as error:
+        raise error if isinstance(error, Unfit) else Unfit("an attribute is missing or malformed") from error
+
+
+def _testimony_of_item(entity: Entity, bound: BoundItem, item: WireItem) -> Testimony:
+    table = entity.table
+    # Each attribute is taken out when it is understood; nothing may be left.
+    left = {name: value for name, value in item.items() if name not in RESERVED_ATTRIBUTES}
+    words: list[Word] = [identity(entity, bound.number), None]
+    for slot in bound.keys:
+        take(left.pop(slot.attribute.name), slot.attribute.type)
+    if table.discriminator is not None and take(left.pop(table.discriminator), "S") != entity.name:
+        raise Unfit(f"{table.discriminator} names another entity")
+    if entity.plan.ttl is not None and table.ttl is not None and table.ttl in left:
+        words[1] = number(take(left.pop(table.ttl), "N"))
+    for slot in (slot for index in bound.indexes for slot in index.slots):
+        value = item.get(slot.attribute.name)
+        words.append(None if value is None else key_word(value, slot.attribute.type))
+        left.pop(slot.attribute.name, None)
+    words += [_word_of_member(attribute, left) for attribute in bound.attributes]
+    if table.envelope is not None and bound.data:
+        inner = dict(take(left.pop(table.envelope), "M"))
+        words += [_word_of_member(attribute, inner) for attribute in bound.data]
+        left |= inner
+    if left:
+        raise Unfit(f"attributes that the mapping does not give it: {', '.join(sorted(left))}")
+    return tuple(words)
+
+
+def _word_of_member(attribute: BoundAttribute, holder: WireItem) -> Word:
+    value = holder.pop(attribute.name, None)
+    if value is None:
+        if may_be_absent(attribute):
+            return None
+        raise Unfit(f"{attribute.name} is missing")
+    if "NULL" in value and may_be_null(attribute):
+        return None
+    if isinstance(attribute, ComputedAttribute):
+        return [document_of_attribute(value)]
+    return word_of_attribute(attribute.kind, value)
+
+
+def may_be_absent(attribute: BoundAttribute) -> bool:
+    """Whether the attribute's absence stands for SQL NULL, or for a computed None."""
+    return attribute.null is ABSENT and (isinstance(attribute, ComputedAttribute) or attribute.nullable)
+
+
+def may_be_null(attribute: BoundAttribute) -> bool:
+    """Whether a NULL stands for SQL NULL, or for a computed None; elsewhere it is JSON null."""
+    return attribute.null is NULL and (isinstance(attribute, ComputedAttribute) or attribute.nullable)
