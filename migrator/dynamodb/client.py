@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 
+from migrator.dynamodb.clock import explained
 from migrator.dynamodb.errors import (
     Attempt,
     CorruptedAnswerError,
@@ -23,6 +24,7 @@ from migrator.dynamodb.errors import (
     not_dynamodb,
 )
 from migrator.dynamodb.retry import Backoff, Patience
+from migrator.dynamodb.session import CurrentCredentials
 from migrator.dynamodb.signing import Signer
 from migrator.dynamodb.transport import HttpTransport, Request, Response, Transport
 
@@ -74,7 +76,7 @@ class Client:
         self.counts = Counts()
         self._backoff = backoff or Backoff()
         self._patience_seconds = patience
-        self._session = session
+        self._credentials = CurrentCredentials(session)
         self._request_timeout = request_timeout
         self._signer = Signer(session.endpoint_url, session.region)
         self._slots = asyncio.Semaphore(max_in_flight)
@@ -143,7 +145,7 @@ class Client:
     async def _send(self, attempt: Attempt, body: bytes, deadline: float) -> Response:
         """One attempt: takes a slot, signs, and sends unless the deadline has passed meanwhile."""
         async with self._slots:
-            credentials = await self._session.frozen_credentials()
+            credentials = await self._credentials.get()
             headers = self._signer.headers(attempt.operation, body, credentials)
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
@@ -165,7 +167,7 @@ def read_answer(attempt: Attempt, response: Response) -> dict[str, Any]:
     if checksum is not None and checksum != str(zlib.crc32(body)):
         raise CorruptedAnswerError(f"the answer to {attempt} was damaged on its way: its CRC32 does not match")
     if response.status != _HTTP_OK:
-        raise error_of_answer(attempt, response.status, body)
+        raise explained(error_of_answer(attempt, response.status, body), response.headers.get("date"))
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError as error:

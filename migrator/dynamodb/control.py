@@ -9,6 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, SSLError  # noqa: A004
 from botocore.parsers import ResponseParserError
 
+from migrator.dynamodb.clock import explained
 from migrator.dynamodb.errors import Attempt, Place, UnreachableError, error_of_code, not_dynamodb
 from migrator.errors import ConfigurationError
 
@@ -44,12 +45,14 @@ def ask(client: DynamoDBClient, method: str, table: str, request: Mapping[str, A
     try:
         answer: dict[str, Any] = getattr(client, method)(**request)
     except ClientError as error:
-        raise error_of_code(
+        metadata = error.response["ResponseMetadata"]
+        refused = error_of_code(
             attempt,
-            status=error.response["ResponseMetadata"]["HTTPStatusCode"],
+            status=metadata["HTTPStatusCode"],
             code=error.response["Error"]["Code"],
             message=error.response["Error"].get("Message", ""),
-        ) from error
+        )
+        raise explained(refused, metadata["HTTPHeaders"].get("date")) from error
     except SSLError as error:
         raise ConfigurationError(
             f"the certificate of {attempt.place.endpoint_url} is not trusted",

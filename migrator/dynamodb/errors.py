@@ -232,6 +232,8 @@ _CODES: dict[type[AnswerError], tuple[str, ...]] = {
         "NotAuthorized",
         "OptInRequired",
         "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     ),

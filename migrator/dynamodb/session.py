@@ -10,7 +10,7 @@ import asyncio
 import os
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -30,6 +30,8 @@ from migrator.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials
+
+_CREDENTIALS_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,35 @@ class Session:
                 f"the CA bundle {path} cannot be used: {error}",
                 next_step="correct AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or `ca_bundle` in the AWS configuration",
             ) from error
+
+
+class CurrentCredentials:
+    """A session's credentials from one request to the next. Holds those of the last second.
+
+    botocore looks at the clock and a lock each time it is asked; it renews minutes before credentials expire, so once a
+    second is often enough. One renewal serves all requests that wait for it.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._renewing = asyncio.Lock()
+        self._frozen: ReadOnlyCredentials | None = None
+        self._until = 0.0
+
+    async def get(self) -> ReadOnlyCredentials:
+        """The credentials to sign a request with now.
+
+        Raises:
+            ConfigurationError: they cannot be renewed.
+        """
+        now = asyncio.get_running_loop().time
+        if self._frozen is not None and now() < self._until:
+            return self._frozen
+        async with self._renewing:
+            if self._frozen is None or now() >= self._until:
+                self._frozen = await self._session.frozen_credentials()
+                self._until = now() + _CREDENTIALS_SECONDS
+            return self._frozen
 
 
 def open_session(*, profile: str | None = None, region: str | None = None, endpoint_url: str | None = None) -> Session:

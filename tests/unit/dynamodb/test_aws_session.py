@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import threading
 from typing import TYPE_CHECKING
@@ -9,12 +10,16 @@ import pytest
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import UnauthorizedSSOTokenError
 
-from migrator.dynamodb import Session, open_session
+from migrator.dynamodb import Client, Response, Session, open_session
+from migrator.dynamodb.session import CurrentCredentials
 from migrator.errors import ConfigurationError
+from tests.unit.dynamodb.wire import answer, run_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from migrator.dynamodb import Request
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 
@@ -144,3 +149,61 @@ async def test_credentials_that_cannot_be_renewed_say_how_to_log_in() -> None:
     with pytest.raises(ConfigurationError, match="cannot be renewed") as found:
         await refreshable(renew).frozen_credentials()
     assert "aws sso login" in (found.value.next_step or "")
+
+
+MIDNIGHT = dt.datetime(2025, 11, 29, tzinfo=dt.UTC)
+
+
+def hourly(time: Callable[[], float], renewals: list[str]) -> Session:
+    """A session whose credentials are renewed within the hour of a clock in seconds, and named by the renewal."""
+
+    def renew() -> dict[str, str]:
+        name = f"AKID{len(renewals) + 1}"
+        renewals.append(name)
+        expiry = MIDNIGHT + dt.timedelta(seconds=time(), hours=1)
+        return {"access_key": name, "secret_key": name, "token": f"token-{name}", "expiry_time": expiry.isoformat()}
+
+    def now() -> dt.datetime:
+        return MIDNIGHT + dt.timedelta(seconds=time())
+
+    expiry = MIDNIGHT + dt.timedelta(hours=1)
+    credentials = RefreshableCredentials("AKID0", "AKID0", "token-AKID0", expiry, renew, "test", time_fetcher=now)
+    return Session("us-east-1", "http://127.0.0.1:1", credentials, botocore.session.Session())
+
+
+def test_credentials_that_rotate_in_the_middle_are_picked_up_before_the_old_ones_end() -> None:
+    async def work() -> None:
+        time = asyncio.get_running_loop().time
+        renewals: list[str] = []
+        sent: list[tuple[float, str]] = []
+
+        async def send(request: Request) -> Response:
+            name = request.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+            assert request.headers["X-Amz-Security-Token"] == f"token-{name}"
+            sent.append((time(), name))
+            await asyncio.sleep(10.0)
+            return answer({})
+
+        async with Client(hourly(time, renewals), transport=send) as client:
+
+            async def keep_writing() -> None:
+                while time() < 3.2 * 3600:
+                    await client.call("PutItem", b"{}")
+
+            await asyncio.gather(*(keep_writing() for _ in range(4)))
+        # Each serves for 45 minutes: botocore renews from a quarter of an hour before the end.
+        assert renewals == ["AKID1", "AKID2", "AKID3", "AKID4"]
+        began = {name: min(moment for moment, by in sent if by == name) for name in ("AKID0", *renewals)}
+        ended = {name: max(moment for moment, by in sent if by == name) for name in ("AKID0", *renewals)}
+        assert all(ended[name] - began[name] < 3600.0 for name in began)
+
+    run_at_once(work())
+
+
+async def test_requests_that_wait_for_new_credentials_share_one_renewal() -> None:
+    renewals: list[str] = []
+    session = hourly(lambda: 7200.0, renewals)
+    credentials = CurrentCredentials(session)
+    found = await asyncio.gather(*(credentials.get() for _ in range(20)))
+    assert renewals == ["AKID1"]
+    assert {each.access_key for each in found} == {"AKID1"}
