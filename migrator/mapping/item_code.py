@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 from migrator.mapping import kind as kinds
 from migrator.mapping import word
 from migrator.mapping.array import Array, Set
 from migrator.mapping.plan import ComputedAttribute
 from migrator.mapping.row_code import DOUBTS, Doubt
-from migrator.mapping.testimony import identity, key_word, may_be_absent, may_be_null
+from migrator.mapping.testimony import SORTED, identity, key_word, may_be_absent, may_be_null, settled, unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,10 @@ HELPERS: Final = {
     "Doubt": Doubt,
     "doubts": DOUBTS,
     "number": word.number,
-    "document": word.document_of_attribute,
+    "dumps": orjson.dumps,
+    "sorted_keys": SORTED,
+    "settled": settled,
+    "unsettled": unsettled,
     "word_of_attribute": word.word_of_attribute,
     "key_word": key_word,
     "no_text": {"S": None},
@@ -42,6 +47,7 @@ class ItemCode:
         self._lines: list[str] = []
         self._optional: list[str] = []
         self._made = 0
+        self._documents = False
         table = entity.table
         required = {slot.attribute.name for slot in item.keys}
         if table.discriminator is not None:
@@ -59,7 +65,10 @@ class ItemCode:
         else:
             self._count(len(required), 'len(item) - ("_v" in item)')
         generated.add(0, f"def {name}(item):")
-        generated.add(1, *self._lines, f"return ({', '.join(words)},)")
+        generated.add(1, *self._lines, f"t = dumps(({', '.join(words)},), None, sorted_keys)")
+        if self._documents:
+            generated.add(1, "if unsettled(t): t = settled(t)")
+        generated.add(1, "return t")
 
     def _count(self, required: int, found: str) -> None:
         """Leaves an item with more or fewer attributes than were taken from it to the readable path."""
@@ -148,7 +157,8 @@ class ItemCode:
             case kinds.Integer() | kinds.Numeric() | kinds.Float():
                 made = self._number(value)
             case None | kinds.Json():
-                made = f"[document({value})]"
+                self._documents = True
+                made = f"[{value}]"
             case kinds.Boolean():
                 made = f'{value}["BOOL"]'
             case kinds.Text() | kinds.Printed() | kinds.Date():

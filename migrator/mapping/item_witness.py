@@ -13,7 +13,7 @@ from migrator.mapping.errors import FUNCTION_ERRORS, Unfit
 from migrator.mapping.generated import Generated
 from migrator.mapping.item_code import HELPERS, ItemCode, choice
 from migrator.mapping.ownership import key_values
-from migrator.mapping.testimony import item_key, testimony_of_item
+from migrator.mapping.testimony import key_line, testimony_of_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from migrator.mapping.forward import WireItem
     from migrator.mapping.plan import BoundItem
     from migrator.mapping.table import Table
-    from migrator.mapping.testimony import ItemKey, Testimony
+    from migrator.mapping.testimony import KeyLine, Testimony
 
-Statement: TypeAlias = "tuple[ItemKey, Testimony | None]"
+Statement: TypeAlias = "tuple[KeyLine, Testimony | None]"
 
 
 class ItemWitness:
@@ -47,7 +47,7 @@ class ItemWitness:
         statements: list[Statement] = []
         doubtful = self._testify(items, now, statements.append)
         self.doubted += len(doubtful)
-        statements += [(item_key(item, self.table.key_attributes), self._read(item)) for item in doubtful]
+        statements += [(key_line(item, self.table.key_attributes), self._read(item)) for item in doubtful]
         return statements
 
     def _read(self, item: WireItem) -> Testimony | None:
@@ -104,7 +104,7 @@ def _generate(generated: Generated, table: Table, entities: Sequence[Entity]) ->
     if table.ttl is not None:
         generated.add(2, f"if {table.ttl!r} in item and past(item, {table.ttl!r}, now): continue")
     generated.add(2, "try:")
-    generated.add(3, f"append((({key},), {decode}))")
+    generated.add(3, f"append((dumps(({key},)), {decode}))")
     generated.add(2, "except doubts:")
     generated.add(3, "doubtful.append(item)")
     generated.add(1, "return doubtful")

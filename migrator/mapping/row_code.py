@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from migrator.mapping import condition as conditions
 from migrator.mapping import instant, limits, word
 from migrator.mapping import kind as kinds
@@ -14,7 +16,7 @@ from migrator.mapping.errors import FUNCTION_ERRORS
 from migrator.mapping.field import escape
 from migrator.mapping.generated import Generated, literal
 from migrator.mapping.plan import BOUNDS, ComputedAttribute
-from migrator.mapping.testimony import identity, key_word, members
+from migrator.mapping.testimony import SORTED, identity, key_word, members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +111,7 @@ class RowCode:
     def _pair(self, item: BoundItem, words: list[str], *, shared: bool) -> str:
         """The expression of an item's key and testimony."""
         key = ", ".join(self._key(slot, position, shared=shared) for position, slot in enumerate(item.keys))
-        return f"(({key},), ({', '.join(words)},))"
+        return f"(dumps(({key},)), dumps(({', '.join(words)},), None, sorted_keys))"
 
     def _until(self) -> str:
         ttl = self.plan.ttl
@@ -201,7 +203,7 @@ class RowCode:
             case kinds.Numeric():
                 made = f"number(str({value}))"
             case kinds.Json(binary=True, null_is_absent=True):
-                made = f"document({value})"
+                made = f"document_of_jsonb({value})"
             case _:
                 made = f"judged({self.generated.constant(kind)}, {value})"
         return made
@@ -240,7 +242,7 @@ def _unix_seconds(text: str) -> int:
 def _judged(kind: kinds.Kind, value: Any) -> word.Word:  # noqa: ANN401 - a row's value
     """A value's word, for kinds with values that no item holds."""
     made = word.word_of_value(kind, value)
-    if isinstance(kind, kinds.Json) and made == [None] and not kind.null_is_absent:
+    if isinstance(kind, kinds.Json) and made == [{"NULL": True}] and not kind.null_is_absent:
         raise Doubt
     if isinstance(kind, Set) and (not made or len(set(made)) != len(made)):
         raise Doubt
@@ -263,7 +265,9 @@ _HELPERS: Final = {
     "iso_fixed": instant.iso_fixed,
     "key_word": key_word,
     "number": word.number,
-    "document": word.document_of_json,
+    "document_of_jsonb": word.document_of_jsonb,
+    "dumps": orjson.dumps,
+    "sorted_keys": SORTED,
     "document_of_plain": word.document_of_plain,
     "judged": _judged,
     "as_read": _as_read,

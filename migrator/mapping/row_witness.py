@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from migrator.mapping.entity import Entity
-    from migrator.mapping.testimony import ItemKey, Testimony
+    from migrator.mapping.testimony import KeyLine, Testimony
 
 Values: TypeAlias = "Sequence[Any]"
 
@@ -32,7 +32,7 @@ class Heard:
     items do not give back, each with the reason; `expired` counts rows past their TTL, which say nothing.
     """
 
-    testimonies: list[tuple[ItemKey, Testimony]] = field(default_factory=list)
+    testimonies: list[tuple[KeyLine, Testimony]] = field(default_factory=list)
     failures: list[tuple[Values, str]] = field(default_factory=list)
     expired: int = 0
     doubted: int = 0

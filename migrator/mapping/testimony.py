@@ -1,6 +1,6 @@
-"""Testimonies: what a row and its items each say of the same values, in one form, so that the two can be held together.
+"""Testimonies: what a row and its items each say of the same values, in one form, to be held against each other.
 
-A testimony is a tuple of words (see `migrator.mapping.word`): which item it is of, its expiry, the keys of its indexes,
+A testimony is made of words (see `migrator.mapping.word`): which item it is of, its expiry, the keys of its indexes,
 and one word for each attribute. The item's side *decodes* its attributes to reach the words of a row, and an item that
 holds anything beside its mapping gives none. So two equal testimonies mean that the item, led back, is the row, by
 rules that share nothing with the encoders. This is the readable form; `RowWitness` and `ItemWitness` compile it.
@@ -9,7 +9,10 @@ rules that share nothing with the encoders. This is the readable form; `RowWitne
 from __future__ import annotations
 
 import binascii
-from typing import TYPE_CHECKING, TypeAlias
+import re
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import orjson
 
 from migrator.mapping import condition
 from migrator.mapping.entity import ABSENT, NULL
@@ -28,15 +31,39 @@ from migrator.mapping.word import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from migrator.mapping.document import AttributeValue
     from migrator.mapping.entity import Entity
     from migrator.mapping.forward import Row, WireItem
     from migrator.mapping.plan import BoundAttribute, BoundItem, Slot
     from migrator.mapping.table import KeyAttribute
 
-Testimony: TypeAlias = tuple[Word, ...]
-ItemKey: TypeAlias = tuple[str, ...]
-"""An item's key attributes, in the table's order: a String as it is, a Number by `number`, a Binary as base64."""
+Testimony: TypeAlias = bytes
+"""The words as one line of JSON."""
+KeyLine: TypeAlias = bytes
+"""An item's key attributes in the table's order as a JSON list: a String as it is, a Number by `number`, a Binary as
+base64. It is the same for equal keys."""
+
+SORTED: Final = orjson.OPT_SORT_KEYS
+unsettled: Final = re.compile(rb'"N":"(?!(?!-0")-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?")').search
+"""Finds a number in a testimony's documents that is not in its one text (quotes within text are escaped there)."""
+
+
+def sealed(words: Iterable[Word]) -> Testimony:
+    """The testimony that words make, whose documents are settled."""
+    return orjson.dumps(tuple(words), None, SORTED)
+
+
+def settled(testimony: Testimony) -> Testimony:
+    """A testimony with every number in its documents in its one text."""
+    return orjson.dumps([_settled(word) for word in orjson.loads(testimony)], None, SORTED)
+
+
+def _settled(word: Word) -> Word:
+    if isinstance(word, list):
+        return [_settled(member) for member in word]
+    return document_of_attribute(word) if isinstance(word, dict) else word
 
 
 def identity(entity: Entity, number: int) -> str:
@@ -50,15 +77,21 @@ def key_word(value: AttributeValue, type_: str) -> str:
     return number(content) if type_ == "N" else content
 
 
-def item_key(item: WireItem, attributes: tuple[KeyAttribute, ...]) -> ItemKey:
+def key_line(item: WireItem, attributes: tuple[KeyAttribute, ...]) -> KeyLine:
     """The key of an item."""
-    return tuple(key_word(item[attribute.name], attribute.type) for attribute in attributes)
+    return orjson.dumps([key_word(item[attribute.name], attribute.type) for attribute in attributes])
 
 
-def testimonies_of_row(entity: Entity, row: Row) -> list[tuple[ItemKey, Testimony]]:
+def key_of_line(line: KeyLine, attributes: tuple[KeyAttribute, ...]) -> WireItem:
+    """The key that a line stands for, as DynamoDB takes it."""
+    words: list[str] = orjson.loads(line)
+    return {attribute.name: {attribute.type: word} for attribute, word in zip(attributes, words, strict=True)}
+
+
+def testimonies_of_row(entity: Entity, row: Row) -> list[tuple[KeyLine, Testimony]]:
     """What a row says of each of its items: key and testimony. The row must be one that `forward` takes."""
     return [
-        (_slots(item.keys, row), _testimony_of_row(entity, item, row))
+        (orjson.dumps(_slots(item.keys, row)), _testimony_of_row(entity, item, row))
         for item in entity.plan.items
         if item.condition is None or condition.holds(item.condition, row)
     ]
@@ -70,7 +103,7 @@ def _testimony_of_row(entity: Entity, item: BoundItem, row: Row) -> Testimony:
     for index in item.indexes:
         absent = any(row[column] is None for column in index.nullable)
         words += [None] * len(index.slots) if absent else _slots(index.slots, row)
-    return (*words, *(_word_of_columns(attribute, row) for attribute in members(entity, item)))
+    return sealed([*words, *(_word_of_columns(attribute, row) for attribute in members(entity, item))])
 
 
 def members(entity: Entity, item: BoundItem) -> tuple[BoundAttribute, ...]:
@@ -78,7 +111,7 @@ def members(entity: Entity, item: BoundItem) -> tuple[BoundAttribute, ...]:
     return (*item.attributes, *(() if entity.table.envelope is None else item.data))
 
 
-def _slots(slots: tuple[Slot, ...], row: Row) -> ItemKey:
+def _slots(slots: tuple[Slot, ...], row: Row) -> tuple[str, ...]:
     return tuple(key_word(slot.value(row), slot.attribute.type) for slot in slots)
 
 
@@ -124,7 +157,7 @@ def _testimony_of_item(entity: Entity, bound: BoundItem, item: WireItem) -> Test
         left |= inner
     if left:
         raise Unfit(f"attributes that the mapping does not give it: {', '.join(sorted(left))}")
-    return tuple(words)
+    return sealed(words)
 
 
 def _word_of_member(attribute: BoundAttribute, holder: WireItem) -> Word:

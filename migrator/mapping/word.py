@@ -2,8 +2,8 @@
 
 A word is the column's value as the row has it, one for all values that are equal: text as it is, an instant as
 PostgreSQL prints it, a number by `number`, bytes as hexadecimal digits, a boolean as such, NULL as None, an array as a
-list, a set as a sorted list, a document as a list of one (so that JSON null is not SQL NULL) in which numbers stand as
-`{"": text}`, since no Map of DynamoDB has an empty key.
+list, a set as a sorted list. Documents meet in DynamoDB's typed form with every number in its one text, as a list of
+one (so that JSON null is not SQL NULL): an item has them in that form already, and a row's are parsed straight into it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from migrator.mapping.kind import take
 from migrator.mapping.number import MAX_DIGITS, MAX_EXPONENT, MIN_EXPONENT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from migrator.mapping.document import AttributeValue
     from migrator.mapping.kind import Kind, RowValue
 
@@ -30,9 +32,6 @@ Word: TypeAlias = Any
 """A plain value: str, bool, None, or a list or dict of such."""
 
 _PLAIN: Final = re.compile(r"(?!-0\Z)-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?")
-_DEEPEST: Final = 32
-_BRACKETS: Final = 200
-"""Up to so many brackets a document is not so deep that C code would not follow it."""
 
 
 def number(text: str) -> str:
@@ -51,89 +50,105 @@ def number(text: str) -> str:
     return plain
 
 
-def _number_literal(text: str) -> dict[str, str]:
-    return {"": number(text)}
+_NULL: Final = {"NULL": True}
+_TRUE: Final = {"BOOL": True}
+_FALSE: Final = {"BOOL": False}
+
+
+def _whole(text: str) -> AttributeValue:
+    return {"N": text if len(text) <= MAX_DIGITS and text != "-0" else number(text)}
+
+
+def _fraction(text: str) -> AttributeValue:
+    plain = text[-1] != "0" and len(text) <= MAX_DIGITS and "e" not in text and "E" not in text
+    return {"N": text if plain else number(text)}
+
+
+def _object(pairs: list[tuple[str, Any]]) -> AttributeValue:
+    return {
+        "M": {
+            name: value if type(value) is dict else {"S": value} if type(value) is str else _other(value)
+            for name, value in pairs
+        }
+    }
+
+
+def _other(value: Any) -> AttributeValue:  # noqa: ANN401 - what a JSON parser gives
+    """The typed form of a JSON value that is not typed while it is parsed."""
+    if type(value) is dict:
+        return value
+    if type(value) is str:
+        return {"S": value}
+    if type(value) is list:
+        return {"L": list(map(_other, value))}
+    return _NULL if value is None else _TRUE if value else _FALSE
 
 
 def _refuse_constant(name: str) -> object:
     raise Unfit(f"{name} is not JSON")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs) or "" in document:
+def _strict_object(pairs: list[tuple[str, Any]]) -> AttributeValue:
+    made = _object(pairs)
+    if len(made["M"]) != len(pairs) or "" in made["M"]:
         raise Unfit("a JSON object with an empty key, or with one key twice")
-    return document
+    return made
 
 
-_decode_jsonb: Final = json.JSONDecoder(
-    parse_float=_number_literal, parse_int=_number_literal, parse_constant=_refuse_constant
+# Without the search for white space around it that `decode` makes: PostgreSQL prints none there.
+_scan: Final[Callable[[str, int], tuple[Any, int]]] = vars(
+    json.JSONDecoder(
+        parse_float=_fraction, parse_int=_whole, parse_constant=_refuse_constant, object_pairs_hook=_object
+    )
+)["scan_once"]
+_decode_strictly: Final = json.JSONDecoder(
+    parse_float=_fraction, parse_int=_whole, parse_constant=_refuse_constant, object_pairs_hook=_strict_object
 ).decode
-_decode_json: Final = json.JSONDecoder(
-    parse_float=_number_literal,
-    parse_int=_number_literal,
-    parse_constant=_refuse_constant,
-    object_pairs_hook=_unique,
-).decode
+
+
+def document_of_jsonb(text: str) -> list[Word]:
+    """The word of a jsonb text as PostgreSQL prints it. Raises Unfit, or ValueError, where DynamoDB holds none such."""
+    if '"":' in text:
+        return document_of_json(text)
+    try:
+        return [_other(_scan(text, 0)[0])]
+    except StopIteration as error:
+        raise Unfit("not JSON") from error
 
 
 def document_of_json(text: str) -> list[Word]:
-    """The word of a row's JSON text. Raises Unfit, or ValueError, where there is none in DynamoDB."""
-    decoded = (_decode_json if '"":' in text else _decode_jsonb)(text)
-    if text.count("[") + text.count("{") > _BRACKETS:
-        _check_depth(decoded, 0)
-    return [decoded]
-
-
-def document_of_json_as_written(text: str) -> list[Word]:
-    """As `document_of_json`, for the type json, which keeps what was written: keys twice, halves of characters."""
+    """As `document_of_jsonb`, for the type json, which keeps what was written: keys twice, halves of characters."""
     if ("\\ud" in text or "\\uD" in text) and SURROGATE.search(json.dumps(json.loads(text), ensure_ascii=False)):
         raise Unfit("half of a surrogate pair")
-    decoded = _decode_json(text)
-    _check_depth(decoded, 0)
-    return [decoded]
+    return [_other(_decode_strictly(text))]
 
 
-def _check_depth(document: Word, level: int) -> None:
-    if level > _DEEPEST:
-        raise Unfit(f"nested deeper than {_DEEPEST} levels")
-    if isinstance(document, (dict, list)):
-        for member in document.values() if isinstance(document, dict) else document:
-            _check_depth(member, level + 1)
-
-
-def document_of_attribute(value: AttributeValue) -> Word:
-    """A document from its typed form."""
+def document_of_attribute(value: AttributeValue) -> AttributeValue:
+    """A typed document with its numbers canonical. Raises Unfit where it holds what no document does."""
     for kind, content in value.items():
-        if kind == "M":
-            if "" in content:
-                break
-            return {
-                name: member["S"] if "S" in member else document_of_attribute(member)
-                for name, member in content.items()
-            }
-        if kind == "L":
-            return [member["S"] if "S" in member else document_of_attribute(member) for member in content]
-        if kind == "N":
-            return {"": number(content)}
-        if kind in {"S", "BOOL"}:
-            return content
-        if kind == "NULL":
-            return None
+        match kind:
+            case "M" if "" not in content:
+                return {"M": {name: document_of_attribute(member) for name, member in content.items()}}
+            case "L":
+                return {"L": [document_of_attribute(member) for member in content]}
+            case "N":
+                return {"N": number(content)}
+            case "S" | "BOOL" | "NULL":
+                return value
     raise Unfit("no part of a document")
 
 
-def document_of_plain(value: object) -> Word:
-    """A document from the plain value that a computed attribute's function returns."""
+def document_of_plain(value: object) -> AttributeValue:
+    """The typed document of the plain value that a computed attribute's function returns."""
     match value:
-        case None | bool() | str():
-            return value
-        case int() | Decimal():
-            return {"": number(str(value))}
+        case int() | Decimal() if not isinstance(value, bool):
+            return {"N": number(str(value))}
         case list():
-            return [document_of_plain(member) for member in value]
+            return {"L": [document_of_plain(member) for member in value]}
         case dict() if "" not in value:
-            return {name: document_of_plain(member) for name, member in value.items()}
+            return {"M": {name: document_of_plain(member) for name, member in value.items()}}
+        case None | bool() | str():
+            return _other(value)
     raise Unfit(f"a {type(value).__name__} in a document")
 
 
@@ -147,7 +162,7 @@ def word_of_value(kind: Kind, value: RowValue) -> Word:  # noqa: PLR0911 - one l
         case kinds.Binary():
             return value.hex()
         case kinds.Json():
-            return document_of_json(value) if kind.binary else document_of_json_as_written(value)
+            return document_of_jsonb(value) if kind.binary else document_of_json(value)
         case kinds.Instant():
             instant.iso(value)
         case kinds.Date():
