@@ -44,5 +44,7 @@ def row_from_json(entity: Entity, document: Mapping[str, object]) -> Row:
         try:
             row[name] = None if value is None else kind.from_user(value)
         except Unfit as unfit:
-            raise UsageError(f"the row for {source}, column {name}: {unfit.reason}") from unfit
+            raise UsageError(
+                f"the row for {source}, column {name}: {unfit.reason}", next_step="Give a value of the column's type."
+            ) from unfit
     return row
