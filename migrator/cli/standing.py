@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb import admin, control
@@ -156,13 +156,19 @@ async def _source(connection: Connection, entity: Entity, known: Mapping[str, Pr
         return Source(entity.source_name, problem=error.what)
     live = await live_table(connection, entity)
     name = str(live.table)
+    aside = await marks.set_aside(connection, name, limit=REASONS) if marked else []
     return Source(
         entity.source_name,
         plan=plan,
         captured=(await capture.installed(connection, [live.table]))[live.table],
         set_aside=await marks.set_aside_count(connection, name) if marked else 0,
-        aside=await marks.set_aside(connection, name, limit=REASONS) if marked else (),
+        aside=[_in_key_order(mark, live.key) for mark in aside],
     )
+
+
+def _in_key_order(mark: Mark, key: Sequence[str]) -> Mark:
+    """The mark with its row's key in the order of the primary key: jsonb has an order of its own."""
+    return mark if mark.row_key is None else replace(mark, row_key={name: mark.row_key[name] for name in key})
 
 
 def _target(client: DynamoDBClient, table: Table) -> Target:

@@ -97,8 +97,8 @@ select i, case when i % 3 > 0 then 'name ' || i end, 'secret ' || i from generat
 insert into orders
 select 1 + i % 7, 'o-' || i, i / 100.0, jsonb_build_object('line', i) from generate_series(1, {orders}) i
 """
-UNFIT = '{"digits": 123456789012345678901234567890123456789}'
-"""A document that DynamoDB cannot hold: a number of 39 digits."""
+UNFIT = """details = '{"digits": 123456789012345678901234567890123456789}'"""
+"""A document that DynamoDB cannot hold, with its number of 39 digits, as SQL assigns it to an order."""
 
 
 @dataclass(frozen=True)
