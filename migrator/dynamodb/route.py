@@ -137,17 +137,18 @@ def _proxy(url: str | None) -> SplitResult | None:
     """The proxy's URL, taken apart; as with botocore, it may lack its scheme."""
     if url is None:
         return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
-        usable = parts.scheme in _PORTS and parts.hostname and parts.port != 0
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme in _PORTS and parts.hostname and parts.port != 0:
+            return parts
     except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigurationError(
-            "the proxy that the environment names cannot be used: its URL is not http://host:port or https://host:port",
-            next_step="correct HTTP_PROXY or HTTPS_PROXY, or name the endpoint's host in NO_PROXY",
-        )
-    return parts
+        # The port is no number, or a bracket is not closed.
+        pass
+    # The parser's own words may repeat the URL, and the URL may hold a password.
+    raise ConfigurationError(
+        "the proxy that the environment names cannot be used: its URL is not http://host:port or https://host:port",
+        next_step="correct HTTP_PROXY or HTTPS_PROXY, or name the endpoint's host in NO_PROXY",
+    )
 
 
 def _proxy_authorization(proxy: SplitResult) -> str:
