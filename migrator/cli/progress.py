@@ -105,6 +105,8 @@ class CopyProgress:
     def settled(self, page: Settled) -> None:
         """A page of a table is in the target."""
         self._done += page.counts.rows
+        # An estimate may be too low, and rows may be added meanwhile.
+        self._total = max(self._total, self._done)
         if self._display is None:
             self._lines.offer(f"copied {self._done:,} of about {self._total:,} rows{self._pace()}")
             return
@@ -115,7 +117,7 @@ class CopyProgress:
     def _pace(self) -> str:
         """The rate of this run, and the time that is left at it."""
         rate = (self._done - self._before) / max(time.monotonic() - self._began, 0.001)
-        left = max(self._total - self._done, 0) / rate if rate else 0
+        left = (self._total - self._done) / rate if rate else 0
         return f", {rate:,.0f} rows/s, about {left:,.0f} s left"
 
     def warned(self, sentence: str) -> None:

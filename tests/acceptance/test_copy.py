@@ -15,6 +15,15 @@ from tests.support.terminal import at_terminal
 if TYPE_CHECKING:
     from tests.support.project import Project
 
+STOCK = """
+import sqlalchemy as sa
+
+from migrator.mapping import Entity, Item, Model, S, Table
+
+stock = sa.Table("stock", sa.MetaData(), sa.Column("id", sa.BigInteger, primary_key=True))
+TABLE = Table("{table}", partition_key=S("PK"))
+MODEL = Model("stock", [Entity("STOCK", source=stock, table=TABLE, items=[Item("STOCK#{{id}}")])])
+"""
 ITEMS = 20 + 2 * 100
 
 
@@ -121,6 +130,25 @@ def test_a_target_at_its_limit_is_written_all_the_same(prepared: Project) -> Non
     assert model["retries"]["throttled"] == 2
     assert model["unprocessed"] == proxy.applied["Unprocessed"] > 0
     assert len(prepared.items()) == ITEMS
+
+
+def test_several_models(prepared: Project) -> None:
+    prepared.database.execute("create table stock (id bigint primary key)", "insert into stock values (1), (2)")
+    (prepared.directory / "stock.py").write_text(STOCK.format(table=prepared.dynamodb.table_name("stock")))
+    (prepared.directory / "migrator.toml").write_text('mappings = ["shop", "stock"]\n')
+    assert prepared.here("prepare").succeeded().out.count("create table") == 1
+    done = prepared.here("copy", "orders", "stock").succeeded()
+    assert "shop: 100 rows became 200 items" in done.out
+    assert "stock: 2 rows became 2 items" in done.out
+    documents = json.loads(prepared.here("verify", "--json", "orders", "stock").succeeded().out)["models"]
+    assert [(model["name"], model["rows"]) for model in documents] == [
+        ("shop", {"orders": 100}),
+        ("stock", {"stock": 2}),
+    ]
+    prepared.here("copy", "stock", "shelves").failed(
+        2, "shelves: no source table of shop or stock", "customers, orders, stock"
+    )
+    assert prepared.here("status").succeeded().out.count(": phase prepare\n") == 2
 
 
 def test_captured_tables_are_followed(prepared: Project) -> None:

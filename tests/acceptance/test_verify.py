@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.project import UNFIT
 from tests.support.terminal import at_terminal
 
 if TYPE_CHECKING:
@@ -90,6 +91,17 @@ def test_json_holds_every_difference(copied: Project) -> None:
     assert by_verdict["missing"]["row_key"] == ["2", "o-1"]
     assert by_verdict["extra"]["key"] == {"PK": "CUSTOMER#99", "SK": "PROFILE"}
     assert "forged" not in done.out
+
+
+def test_a_row_that_has_no_exact_items_cannot_be_verified(copied: Project) -> None:
+    copied.database.execute(f"update orders set {UNFIT} where number = 'o-7'")  # noqa: S608 - no input's
+    done = copied.here("verify")
+    assert done.code == 3
+    assert (
+        f"unverifiable: {copied.table}, customer_id 1 / number o-7 (ORDER): column details: 39 significant digits"
+    ) in done.out
+    assert "correct the rows that cannot be verified, or their mapping" in done.err
+    assert "12345678901234567890" not in done.out + done.err
 
 
 def test_only_the_tables_that_are_named(copied: Project) -> None:

@@ -202,7 +202,6 @@ class Project:
     def here(self, *arguments: str) -> Done:
         """Run `migrate` in this process: quicker, and as good where nothing of the process itself is at stake."""
         out, err, path = io.StringIO(), io.StringIO(), sys.path[:]
-        sys.modules.pop("shop", None)
         with (
             patch.dict(os.environ, self.environment, clear=True),
             chdir(self.directory),
@@ -210,8 +209,9 @@ class Project:
             redirect_stderr(err),
         ):
             code = run(arguments)
-        sys.modules.pop("shop", None)
         sys.path[:] = path
+        for module in self.directory.glob("*.py"):
+            sys.modules.pop(module.stem, None)
         return Done(code, out.getvalue(), err.getvalue())
 
     def items(self) -> list[dict[str, Any]]:
