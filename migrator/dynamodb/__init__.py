@@ -6,7 +6,8 @@ from migrator.dynamodb.batches import BatchWriter, Refused, Written
 from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client, Counts
 from migrator.dynamodb.items import batch_get, delete_item, get_item, put_item, query
-from migrator.dynamodb.pacing import UNLIMITED, Pace
+from migrator.dynamodb.lanes import Layout
+from migrator.dynamodb.pacing import Pace
 from migrator.dynamodb.pages import Page
 from migrator.dynamodb.retry import Backoff
 from migrator.dynamodb.scan import scan
@@ -14,11 +15,11 @@ from migrator.dynamodb.session import Session, open_session
 from migrator.dynamodb.transport import Request, Response, Transport
 
 __all__ = [
-    "UNLIMITED",
     "Backoff",
     "BatchWriter",
     "Client",
     "Counts",
+    "Layout",
     "Pace",
     "Page",
     "Refused",

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from migrator.dynamodb.errors import GaveUpError, InvalidRequestError
-from migrator.dynamodb.pacing import UNLIMITED, Pace
+from migrator.dynamodb.errors import GaveUpError, InvalidRequestError, ThrottledError, TooSlowError
+from migrator.dynamodb.lanes import Group, Lanes
+from migrator.dynamodb.pacing import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Coroutine, Iterable, Iterator, Sequence
 
     from migrator.dynamodb.client import Client
+    from migrator.dynamodb.errors import Throttle
+    from migrator.dynamodb.lanes import Layout
+    from migrator.dynamodb.retry import Patience
 
 _ITEMS_PER_REQUEST: Final = 25
 # DynamoDB takes 16 MB a request. A character is at most four bytes, so this many need no counting of bytes.
@@ -26,6 +30,9 @@ _CHARACTERS_PER_REQUEST: Final = 4_000_000
 _BETWEEN_ITEMS: Final = b'}},{"PutRequest":{"Item":'
 _END: Final = b"}}]}}"
 _BYTES_PER_WRITE_UNIT: Final = 1024
+_REQUEST_SECONDS: Final = 0.5
+_WEIGHT: Final = 0.1
+"""Of the latest request in what is known of all: what items consume changes from page to page, not at every request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,124 +59,231 @@ class Written:
     refused: list[Refused] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Job:
+    """One call of `write`: when it began, until when it may send, and what has become of its items."""
+
+    began: float
+    deadline: float
+    written: Written = field(default_factory=Written)
+
+
 class BatchWriter:
-    """Puts items into one table, several requests at a time.
+    """Puts items into one table, several requests at a time, at the pace that the table takes.
 
     Args:
         client: the client to write through.
         table_name: the table.
-        pace: the write units that may be consumed per second, shared by all that were given it.
+        pace: the table's write units per second, shared by all that were given it.
         index_share: write units that the indexes consume per unit of the table, for the first estimate; DynamoDB's own
             figure corrects it.
+        layout: the table's keys, by which an index or a key that is throttled slows only its own items.
     """
 
-    def __init__(self, client: Client, table_name: str, *, pace: Pace = UNLIMITED, index_share: float = 0.0) -> None:
+    def __init__(
+        self,
+        client: Client,
+        table_name: str,
+        *,
+        pace: Pace | None = None,
+        index_share: float = 0.0,
+        layout: Layout | None = None,
+    ) -> None:
         self._client = client
         self._table_name = table_name
-        self._pace = pace
-        self._units_per_unit = 1.0 + index_share
+        self._pace = pace or Pace()
+        self._lanes = Lanes(layout, self._pace)
+        self._units_per_guess = self._units_per_item = 1.0 + index_share
+        self._accepted_at = float("-inf")
+        self._asking = False
         self._opening = (
             f'{{"ReturnConsumedCapacity":"TOTAL","RequestItems":{{"{table_name}":[{{"PutRequest":{{"Item":'.encode()
         )
+
+    def items_within(self, seconds: float) -> int:
+        """About how many items the table takes in this time, as far as its pace is known yet."""
+        return int(self._pace.rate * seconds / self._units_per_item)
 
     async def write(self, items: Sequence[str], *, deadline: float | None = None) -> Written:
         """Writes every item that DynamoDB takes, over whatever its key holds.
 
         Args:
             items: JSON text of one item each, `{"PK":{"S":"USER#1"},...}`, with keys that differ from each other.
-            deadline: a moment of the running loop's `time()` after which nothing is sent; where none is given, attempts
-                end when nothing has been written for the client's `patience`.
+            deadline: a moment of the running loop's `time()` after which nothing is sent. In any case attempts end when
+                the table has taken nothing for the client's `patience`.
 
         Raises:
-            GaveUpError: items were still not written at the deadline. Which is not known; writing all again is safe.
+            TooSlowError: the deadline passed while the table still took items.
+            GaveUpError: items were still not written. Which is not known; writing all again is safe.
             MigratorError: any other failure that concerns more than single items (see `Client.call`).
         """
-        written = Written()
-        batches = _batches(items)
+        loop = asyncio.get_running_loop()
+        job = _Job(loop.time(), float("inf") if deadline is None else deadline)
+        portions = self._portions(items)
         workers = min(self._client.max_in_flight, -(-len(items) // _ITEMS_PER_REQUEST))
-        tasks = [asyncio.create_task(self._work(batches, written, deadline)) for _ in range(workers)]
         try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        return written
+            await _side_by_side(self._work(portions, job) for _ in range(workers))
+        except GaveUpError as error:
+            if loop.time() >= job.deadline and self._accepted_at > job.began:
+                raise TooSlowError(error.what, safe=error.safe, next_step=error.next_step) from error
+            raise
+        return job.written
 
-    async def _work(self, batches: Iterator[Sequence[str]], written: Written, deadline: float | None) -> None:
-        for batch in batches:
-            await self._put(batch, written, deadline)
+    async def _work(self, portions: Iterator[Sequence[str]], job: _Job) -> None:
+        for portion in portions:
+            await self._put(portion, job)
 
-    async def _put(self, items: Sequence[str], written: Written, deadline: float | None) -> None:
-        """Writes one batch; a batch that is refused is written by halves, down to the items that are at fault."""
-        try:
-            await self._settle(items, written, deadline)
-        except _BatchRefusedError as refusal:
-            if len(refusal.items) == 1:
-                written.refused.append(Refused(refusal.items[0], refusal.error.code, refusal.error.message))
+    def _portions(self, items: Sequence[str]) -> Iterator[Sequence[str]]:
+        """The items in portions for one request each, as large as the pace is when each is taken."""
+        start = 0
+        while start < len(items):
+            portion = items[start : start + self._portion_size()]
+            start += len(portion)
+            if sum(map(len, portion)) <= _CHARACTERS_PER_REQUEST:
+                yield portion
+            else:
+                # Items this large are few, and a request each costs little beside their bytes.
+                yield from ([item] for item in portion)
+
+    def _portion_size(self) -> int:
+        """Items of one request: on a small table fewer, since what it takes in a second must hold several requests."""
+        return max(1, min(_ITEMS_PER_REQUEST, self.items_within(_REQUEST_SECONDS)))
+
+    async def _put(self, items: Sequence[str], job: _Job) -> None:
+        """Writes items of one request; what DynamoDB leaves, again, and what has a lane of its own, by itself.
+
+        A request that is refused for an item in it is written by halves, down to the items that are at fault.
+        """
+        patience: Patience | None = None
+        while items:
+            groups = self._lanes.groups(items)
+            if len(groups) > 1:
+                await _side_by_side(self._put(group.items, job) for group in groups)
                 return
-            middle = len(refusal.items) // 2
-            await self._put(refusal.items[:middle], written, deadline)
-            await self._put(refusal.items[middle:], written, deadline)
-
-    async def _settle(self, items: Sequence[str], written: Written, deadline: float | None) -> None:
-        """Sends items, and again those left unprocessed, until none is left."""
-        patience = self._client.patience(deadline)
-        while True:
+            size = self._portion_size()
+            part, rest = items[:size], items[size:]
             try:
-                left = await self._send(items, written, patience.deadline)
+                left = await self._send(Group(groups[0].lanes, part), job)
             except InvalidRequestError as error:
-                raise _BatchRefusedError(items, error) from error
+                await self._put_halves(part, error, job)
+                left = []
             if not left:
-                return
-            if len(left) < len(items):
-                patience = self._client.patience(deadline)
-            if not await patience.pause():
-                raise GaveUpError(
-                    f"BatchWriteItem on table {self._table_name} left {len(left)} items unprocessed for "
-                    f"{patience.seconds:.1f} s (attempts: {patience.attempts})",
-                    safe="items already written stay, and are written again with the same values",
-                    next_step="lower `--max-wcu` or raise the table's write capacity, then run the command again",
-                )
-            written.unprocessed_retries += 1
-            items = left
+                patience = None
+            else:
+                patience = await self._pause(patience if len(left) == len(part) else None, len(left) + len(rest), job)
+            items = [*left, *rest]
 
-    async def _send(self, items: Sequence[str], written: Written, deadline: float) -> list[str]:
-        """One request; returns the items that DynamoDB left unprocessed."""
-        estimate = 0.0
-        if self._pace.max_units is not None:
-            estimate = self._units_per_unit * sum(-(-len(item) // _BYTES_PER_WRITE_UNIT) for item in items)
-            await self._pace.reserve(estimate)
+    async def _put_halves(self, items: Sequence[str], error: InvalidRequestError, job: _Job) -> None:
+        if len(items) == 1:
+            job.written.refused.append(Refused(items[0], error.code, error.message))
+            return
+        middle = len(items) // 2
+        await self._put(items[:middle], job)
+        await self._put(items[middle:], job)
+
+    async def _pause(self, patience: Patience | None, left: int, job: _Job) -> Patience:
+        """Waits before items that were left are sent again, unless the table has taken nothing at all for long."""
+        patience = patience or self._client.patience()
+        while asyncio.get_running_loop().time() < job.deadline:
+            if await patience.pause():
+                job.written.unprocessed_retries += 1
+                return patience
+            if self._accepted_at < patience.started:
+                break
+            # Others' items were taken meanwhile: the table is slow, not dead, and these have their turn yet.
+            patience = self._client.patience()
+        raise self._gave_up(left, patience)
+
+    def _gave_up(self, left: int, patience: Patience) -> GaveUpError:
+        return GaveUpError(
+            f"BatchWriteItem on table {self._table_name} left {left} items unprocessed for "
+            f"{patience.seconds:.1f} s (attempts: {patience.attempts})",
+            safe="items already written stay, and are written again with the same values",
+            next_step="lower `--max-wcu` or raise the table's write capacity, then run the command again",
+        )
+
+    async def _send(self, group: Group, job: _Job) -> Sequence[str]:
+        """One request; returns the items that DynamoDB left, all of them where it throttled the request."""
         # Encoded one by one: joined first, one character beyond ASCII would widen the text of all.
-        body = b"".join((self._opening, _BETWEEN_ITEMS.join([item.encode() for item in items]), _END))
-        answer = await self._client.call("BatchWriteItem", body, table=self._table_name, deadline=deadline)
-        consumed = _consumed(answer, estimate)
-        self._pace.settle(estimate, consumed)
+        body = b"".join((self._opening, _BETWEEN_ITEMS.join([item.encode() for item in group.items]), _END))
+        # Half a unit for each item, since each is rounded up for itself.
+        guess = len(body) / _BYTES_PER_WRITE_UNIT + len(group.items) / 2
+        estimate = self._units_per_guess * guess
+        for pace in (*group.lanes, self._pace):
+            if not await pace.reserve(estimate, job.deadline):
+                raise GaveUpError(f"BatchWriteItem on table {self._table_name} was not sent: its deadline had passed")
+        sent = asyncio.get_running_loop().time()
+        deadline = None if job.deadline == float("inf") else job.deadline
+        try:
+            answer = await self._client.call(
+                "BatchWriteItem", body, table=self._table_name, deadline=deadline, paced=True
+            )
+        except ThrottledError as error:
+            self._settle(group, estimate, 0.0, 1.0)
+            self._heed(error.throttles, group, sent)
+            return group.items
         left = _unprocessed(answer, self._table_name)
-        written.requests += 1
-        written.consumed += consumed
-        written.items += len(items) - len(left)
-        return left
+        taken = 1 - len(left) / len(group.items)
+        consumed = _consumed(answer, estimate * taken)
+        self._settle(group, estimate, consumed, taken)
+        job.written.requests += 1
+        job.written.consumed += consumed
+        job.written.items += len(group.items) - len(left)
+        if not taken:
+            self._heed(frozenset(), group, sent)
+            return left
+        self._accepted_at = asyncio.get_running_loop().time()
+        self._units_per_guess += _WEIGHT * (consumed / (guess * taken) - self._units_per_guess)
+        self._units_per_item += _WEIGHT * (consumed / (len(group.items) * taken) - self._units_per_item)
+        return await self._explain(left, group, sent, job) if left else left
+
+    def _settle(self, group: Group, estimate: float, consumed: float, taken: float) -> None:
+        """Accounts for a request of which this share was taken; lanes are counted in estimates, having no others."""
+        refused = estimate * (1 - taken)
+        self._pace.settle(estimate, consumed, refused)
+        for lane in group.lanes:
+            lane.settle(estimate, estimate * taken, refused)
+
+    def _heed(self, throttles: frozenset[Throttle], group: Group, sent: float) -> None:
+        """Slows what was at its limit when the whole request was refused."""
+        if throttles:
+            if not self._lanes.throttled(throttles, group.items, sent):
+                self._pace.throttled(sent)
+            return
+        for pace in group.lanes or (self._pace,):
+            pace.throttled(sent)
+
+    async def _explain(self, left: Sequence[str], group: Group, sent: float, job: _Job) -> Sequence[str]:
+        """Finds out why items were left, and slows what was at its limit; returns the items that still are.
+
+        DynamoDB gives reasons only where it refuses a whole request, so one of the items is sent alone. Where it is
+        taken, the limit was only just passed: that of one key if no other was left, else the table's.
+        """
+        if group.lanes:
+            self._heed(frozenset(), group, sent)
+            return left
+        if self._asking:
+            return left
+        self._asking = True
+        try:
+            if await self._send(Group((), left[:1]), job):
+                return left
+        finally:
+            self._asking = False
+        if not self._lanes.left(left, group.items, sent):
+            self._pace.throttled(sent)
+        return left[1:]
 
 
-class _BatchRefusedError(Exception):
-    """A request that DynamoDB refused for one of its items."""
-
-    def __init__(self, items: Sequence[str], error: InvalidRequestError) -> None:
-        super().__init__(error.what)
-        self.items = items
-        self.error = error
-
-
-def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The items in the portions that one request may carry."""
-    for start in range(0, len(items), _ITEMS_PER_REQUEST):
-        batch = items[start : start + _ITEMS_PER_REQUEST]
-        if sum(map(len, batch)) <= _CHARACTERS_PER_REQUEST:
-            yield batch
-        else:
-            # Items this large are few, and a request each costs little beside their bytes.
-            yield from ([item] for item in batch)
+async def _side_by_side(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Runs all of these at once; when one fails, the others are cancelled and ended before the failure is raised."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _consumed(answer: dict[str, Any], estimate: float) -> float:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from migrator.dynamodb.pacing import UNLIMITED, Pace
+from migrator.dynamodb.errors import GaveUpError, ThrottledError
+from migrator.dynamodb.pacing import Pace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from migrator.dynamodb.client import Client
     from migrator.mapping import WireItem
+
+# 1 MB, read consistently.
+_UNITS_PER_PAGE: Final = 256.0
+_LEAST_UNITS: Final = 0.5
+_PAGE_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class Page:
 
 
 async def pages(
-    client: Client, operation: str, request: Mapping[str, Any], *, pace: Pace = UNLIMITED
+    client: Client, operation: str, request: Mapping[str, Any], *, pace: Pace | None = None
 ) -> AsyncIterator[Page]:
     """Yields the pages of a Query or a Scan, each asked for when the one before has been taken.
 
@@ -34,18 +41,74 @@ async def pages(
         client: the client to ask through.
         operation: `Query` or `Scan`.
         request: the operation's own parameters; `ExclusiveStartKey` says where to begin.
-        pace: the read units that may be consumed per second.
+        pace: the table's read units per second, shared by all that were given it.
+
+    Raises:
+        GaveUpError: a page was throttled until the client's patience was over.
+        MigratorError: any other failure (see `Client.call`).
     """
+    reader = _Reader(client, operation, pace or Pace(), request.get("Limit"))
     parameters = {**request, "ReturnConsumedCapacity": "TOTAL"}
-    expected = 1.0
     while True:
-        await pace.reserve(expected)
-        answer = await client.call(operation, orjson.dumps(parameters), table=request["TableName"])
-        consumed = float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", expected))
-        pace.settle(expected, consumed)
-        expected = consumed
-        last_key = answer.get("LastEvaluatedKey")
-        yield Page(answer["Items"], last_key, consumed)
-        if last_key is None:
+        page = await reader.read(parameters)
+        yield page
+        if page.last_key is None:
             return
-        parameters["ExclusiveStartKey"] = last_key
+        parameters["ExclusiveStartKey"] = page.last_key
+
+
+class _Reader:
+    """Reads page after page. Holds what the last one consumed, from which the next one's size and units are guessed."""
+
+    def __init__(self, client: Client, operation: str, pace: Pace, limit: int | None) -> None:
+        self._client = client
+        self._operation = operation
+        self._pace = pace
+        self._limit = limit
+        self._expected = 1.0
+        self._largest = _UNITS_PER_PAGE
+        self._units_per_item = 1.0
+
+    async def read(self, parameters: Mapping[str, Any]) -> Page:
+        """One page, asked for until it is given; each time it is throttled, half as much is asked for."""
+        patience = self._client.patience()
+        while True:
+            try:
+                return await self._ask(parameters)
+            except ThrottledError as error:
+                self._largest = max(self._largest / 2, _LEAST_UNITS)
+                if not await patience.pause():
+                    raise GaveUpError(
+                        f"{error.attempt} was throttled for {patience.seconds:.1f} s (attempts: {patience.attempts})",
+                        next_step=error.next_step,
+                    ) from error
+
+    async def _ask(self, parameters: Mapping[str, Any]) -> Page:
+        limit = self._page_limit()
+        sized = parameters if limit is None else {**parameters, "Limit": limit}
+        expected = self._expected if limit is None else min(self._expected, limit * self._units_per_item)
+        await self._pace.reserve(expected)
+        sent = asyncio.get_running_loop().time()
+        try:
+            answer = await self._client.call(
+                self._operation, orjson.dumps(sized), table=parameters["TableName"], paced=True
+            )
+        except ThrottledError:
+            self._pace.settle(expected, 0.0, expected)
+            self._pace.throttled(sent)
+            raise
+        consumed = float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", expected))
+        self._pace.settle(expected, consumed)
+        self._expected = consumed
+        self._largest = min(2 * self._largest, _UNITS_PER_PAGE)
+        if scanned := answer.get("ScannedCount"):
+            self._units_per_item = consumed / scanned
+        return Page(answer["Items"], answer.get("LastEvaluatedKey"), consumed)
+
+    def _page_limit(self) -> int | None:
+        """How many items to ask for: on a small table few, so that a page takes no more than it gives in the time."""
+        units = min(self._pace.rate * _PAGE_SECONDS, self._largest)
+        if units >= _UNITS_PER_PAGE or not self._units_per_item:
+            return self._limit
+        limit = max(1, int(units / self._units_per_item))
+        return limit if self._limit is None else min(limit, self._limit)

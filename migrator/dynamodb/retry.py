@@ -33,20 +33,21 @@ class Backoff:
 class Patience:
     """The time that attempts at one thing may take. Holds how many were made, and the delays still to come.
 
-    `deadline` is a moment of the running loop's `time()`: the one given, or `seconds` from now.
+    `started` and `deadline` are moments of the running loop's `time()`; the deadline is the one given, or `seconds`
+    from the start.
     """
 
     def __init__(self, backoff: Backoff, seconds: float, deadline: float | None = None) -> None:
         self._now = asyncio.get_running_loop().time
-        self._started = self._now()
+        self.started = self._now()
         self._delays = backoff.delays()
-        self.deadline = self._started + seconds if deadline is None else deadline
+        self.deadline = self.started + seconds if deadline is None else deadline
         self.attempts = 1
 
     @property
     def seconds(self) -> float:
         """How long attempts have been made."""
-        return self._now() - self._started
+        return self._now() - self.started
 
     async def pause(self) -> bool:
         """Waits before the next attempt; returns False, at once, where its turn would come after the deadline."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from migrator.dynamodb.pacing import UNLIMITED, Pace
-from migrator.dynamodb.pages import Page, pages
+from migrator.dynamodb.pages import pages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from migrator.dynamodb.client import Client
+    from migrator.dynamodb.pacing import Pace
+    from migrator.dynamodb.pages import Page
     from migrator.mapping import WireItem
 
 
@@ -23,7 +24,7 @@ def scan(  # noqa: PLR0913 - Scan's own parameters
     consistent: bool = True,
     start_key: WireItem | None = None,
     limit: int | None = None,
-    pace: Pace = UNLIMITED,
+    pace: Pace | None = None,
 ) -> AsyncIterator[Page]:
     """Yields the pages of one segment of a table; together the segments hold every item once.
 
@@ -35,7 +36,7 @@ def scan(  # noqa: PLR0913 - Scan's own parameters
         consistent: whether items written before must be seen; at twice the read units.
         start_key: `last_key` of the page after which to go on.
         limit: items per page; None for as many as DynamoDB gives (1 MB).
-        pace: the read units that may be consumed per second.
+        pace: the table's read units per second, shared by the segments that are given it.
     """
     request: dict[str, Any] = {
         "TableName": table_name,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.batches import BatchWriter
 from migrator.dynamodb.client import Client
-from migrator.dynamodb.pacing import UNLIMITED, Pace
+from migrator.dynamodb.lanes import Layout
+from migrator.dynamodb.pacing import Pace
 from migrator.engines.copy.progress import Settled, Tally
 from migrator.engines.copy.table import TableCopy
 from migrator.engines.together import together
@@ -108,7 +110,6 @@ class Crew:
     async def open(self, model: str) -> AsyncIterator[Opened]:
         """Opens the stores."""
         session = await asyncio.to_thread(self._stores.target)
-        pace = UNLIMITED if self._limits.max_wcu is None else Pace(self._limits.max_wcu)
         async with (
             pool(self._stores.database_url, purpose="copy", size=_HANDS + 1) as sessions,
             Client(session) as client,
@@ -117,20 +118,39 @@ class Crew:
                 async with sessions.acquire() as connection:
                     moment = await verifications.now(connection)
                     offset = int(moment.timestamp()) - time.monotonic()
+                    writers = self._writers(client)
                     tables = {
-                        source: await self._table(model, entity, connection, sessions, client, pace, offset)
+                        source: await self._table(
+                            model, entity, connection, sessions, writers[entity.table.name], offset
+                        )
                         for source, entity in self._entities.items()
                     }
             yield Opened(tables, client)
 
-    async def _table(  # noqa: PLR0913, PLR0917 - the parts of a table's copy
+    def _writers(self, client: Client) -> dict[str, BatchWriter]:
+        """One writer for each target table: what a table takes is found once, for all entities that share it."""
+        allowed = Pace(self._limits.max_wcu)
+        by_table: dict[str, list[Entity]] = defaultdict(list)
+        for entity in self._entities.values():
+            by_table[entity.table.name].append(entity)
+        return {
+            name: BatchWriter(
+                client,
+                name,
+                pace=allowed.of_another_table(),
+                index_share=sum(map(_index_share, entities)) / len(entities),
+                layout=Layout.of(entities[0].table),
+            )
+            for name, entities in by_table.items()
+        }
+
+    async def _table(
         self,
         model: str,
         entity: Entity,
         connection: Connection,
         sessions: Pool,
-        client: Client,
-        pace: Pace,
+        writer: BatchWriter,
         offset: float,
     ) -> TableCopy:
         live = await catalog.require(connection, TableName(entity.source.name, entity.source.schema))
@@ -142,7 +162,6 @@ class Crew:
             schema_fingerprint=catalog.schema_fingerprint(live, entity.plan.columns),
         )
         await log.load()
-        writer = BatchWriter(client, entity.table.name, pace=pace, index_share=_index_share(entity))
         return TableCopy(
             entity,
             RowSource(live, entity.projection),
