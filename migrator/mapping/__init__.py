@@ -32,6 +32,7 @@ from migrator.mapping.errors import MappingError, Undecodable, Unencodable, Unfi
 from migrator.mapping.fingerprint import entity_fingerprint
 from migrator.mapping.forward import Row, WireItem, expiry, forward, owned_keys, row_key
 from migrator.mapping.inverse import Inverse, differing_columns
+from migrator.mapping.item_witness import ItemWitness
 from migrator.mapping.kind import Form, RowValue
 from migrator.mapping.lint import Problem, lint
 from migrator.mapping.model import Model
@@ -39,6 +40,7 @@ from migrator.mapping.ownership import Claim, claims
 from migrator.mapping.pattern import Get, Pattern, Query
 from migrator.mapping.plain import plain, plain_item
 from migrator.mapping.plan import Projected
+from migrator.mapping.row_witness import RowWitness
 from migrator.mapping.rows import row_from_json
 from migrator.mapping.table import (
     ON_DEMAND,
@@ -55,9 +57,9 @@ from migrator.mapping.table import (
 __all__ = [
     "ABSENT", "ALL", "EPOCH", "FOREVER", "NATURAL", "NULL", "ON_DEMAND", "SET", "TEXT",
     "Attribute", "AttributeValue", "B", "Claim", "Computed", "Counted", "Embedded", "Encoded", "Encoder", "Entity",
-    "Expiry", "Form", "Get", "Index", "Inverse", "Item", "KeyAttribute", "Large", "MappingError", "Model", "N", "Null",
-    "OnDemand", "Pattern", "Problem", "Projected", "Provisioned", "Query", "Row", "RowValue", "S", "Selection", "Table",
-    "Undecodable", "Unencodable", "Unfit", "WireItem",
+    "Expiry", "Form", "Get", "Index", "Inverse", "Item", "ItemWitness", "KeyAttribute", "Large", "MappingError",
+    "Model", "N", "Null", "OnDemand", "Pattern", "Problem", "Projected", "Provisioned", "Query", "Row", "RowValue",
+    "RowWitness", "S", "Selection", "Table", "Undecodable", "Unencodable", "Unfit", "WireItem",
     "claims", "differing_columns", "entity_fingerprint", "expiry", "forward", "lint", "only", "owned_keys", "plain",
     "plain_item", "row_from_json", "row_key", "to_text", "without",
 ]  # fmt: skip

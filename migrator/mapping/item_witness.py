@@ -7,13 +7,13 @@ nothing (None), which no row says.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from migrator.mapping.errors import FUNCTION_ERRORS, Unfit
+from migrator.mapping.errors import Unfit
 from migrator.mapping.generated import Generated
 from migrator.mapping.item_code import HELPERS, ItemCode, choice
 from migrator.mapping.ownership import key_values
-from migrator.mapping.testimony import key_line, testimony_of_item
+from migrator.mapping.testimony import item_testimony, key_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,7 +37,7 @@ class ItemWitness:
         self.table = table
         self.doubted = 0
         self._entities = {entity.name: entity for entity in entities}
-        generated = Generated(f"item witness of {table.name}", dict(HELPERS))
+        generated = Generated(f"item witness of {table.name!a}", dict(HELPERS))
         _generate(generated, table, entities)
         self.source_code = generated.source
         self._testify: Callable[..., list[WireItem]] = generated.function("testify")
@@ -55,7 +55,7 @@ class ItemWitness:
         for entity, bound in self._candidates(item):
             if key_values(bound, item) is not None:
                 try:
-                    return testimony_of_item(entity, bound, item)
+                    return item_testimony(entity, bound, item)
                 except Unfit:
                     return None
         return None
@@ -68,12 +68,11 @@ class ItemWitness:
         return ((entity, bound) for entity in entities for bound in entity.plan.items)
 
 
-def past(item: WireItem, ttl: str | None, now: int) -> bool:
-    """Whether an item's TTL has been reached. One that is no Number is none to DynamoDB."""
-    until: Any = None if ttl is None else item.get(ttl, {}).get("N")
+def past(until: str, now: int) -> bool:
+    """Whether a TTL, as its Number's text, has been reached."""
     try:
-        return until is not None and float(until) <= now
-    except FUNCTION_ERRORS:
+        return float(until) <= now
+    except ValueError:
         return False
 
 
@@ -94,7 +93,7 @@ def _generate(generated: Generated, table: Table, entities: Sequence[Entity]) ->
         generated.add(0, f"decoders = {{{by_name}}}")
         decode = f'decoders[item[{table.discriminator!r}]["S"]](item)'
     key = ", ".join(
-        f'number(item[{key.name!r}]["N"])' if key.type == "N" else f"item[{key.name!r}][{key.type!r}]"
+        f'{{"N": number(item[{key.name!r}]["N"])}}' if key.type == "N" else f"item[{key.name!r}]"
         for key in table.key_attributes
     )
     generated.names["past"] = past
@@ -102,7 +101,8 @@ def _generate(generated: Generated, table: Table, entities: Sequence[Entity]) ->
     generated.add(1, "doubtful = []", "for item in items:")
     generated.add(2, 'if "_del" in item: continue')
     if table.ttl is not None:
-        generated.add(2, f"if {table.ttl!r} in item and past(item, {table.ttl!r}, now): continue")
+        # A TTL that is no Number is none to DynamoDB.
+        generated.add(2, f'if {table.ttl!r} in item and past(item[{table.ttl!r}].get("N", ""), now): continue')
     generated.add(2, "try:")
     generated.add(3, f"append((dumps(({key},)), {decode}))")
     generated.add(2, "except doubts:")

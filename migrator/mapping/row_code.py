@@ -42,7 +42,7 @@ class RowCode:
     def __init__(self, entity: Entity, trailing: int) -> None:
         self.entity = entity
         self.plan = entity.plan
-        self.generated = Generated(f"row witness of {entity.name}", dict(_HELPERS))
+        self.generated = Generated(f"row witness of {entity.name!a}", dict(_HELPERS))
         self._variables = {projected.name: f"v{i}" for i, projected in enumerate(self.plan.projection)}
         self._derived: dict[object, str] = {}
         self._lines: list[str] = []
@@ -110,7 +110,10 @@ class RowCode:
 
     def _pair(self, item: BoundItem, words: list[str], *, shared: bool) -> str:
         """The expression of an item's key and testimony."""
-        key = ", ".join(self._key(slot, position, shared=shared) for position, slot in enumerate(item.keys))
+        words_of_key = (self._key(slot, position, shared=shared) for position, slot in enumerate(item.keys))
+        key = ", ".join(
+            f"{{{slot.attribute.type!r}: {key}}}" for slot, key in zip(item.keys, words_of_key, strict=True)
+        )
         return f"(dumps(({key},)), dumps(({', '.join(words)},), None, sorted_keys))"
 
     def _until(self) -> str:

@@ -13,12 +13,13 @@ from migrator.mapping.errors import Undecodable, Unencodable
 from migrator.mapping.forward import expiry, forward
 from migrator.mapping.inverse import Inverse, differing_columns
 from migrator.mapping.row_code import RowCode
-from migrator.mapping.testimony import testimonies_of_row
+from migrator.mapping.testimony import row_testimonies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from migrator.mapping.entity import Entity
+    from migrator.mapping.forward import Row
     from migrator.mapping.testimony import KeyLine, Testimony
 
 Values: TypeAlias = "Sequence[Any]"
@@ -63,28 +64,37 @@ class RowWitness:
 
     def _read(self, values: Values, now: int, heard: Heard) -> None:
         """The readable path for one row."""
-        row = dict(zip(self._names, values, strict=False))
+        row = self._row(values)
         try:
-            until = expiry(self.entity.plan, row)
-            if until is not None and until <= now:
+            if self._expired(row, now):
                 heard.expired += 1
                 return
-            reason = self.loss(values)
-            heard.testimonies += testimonies_of_row(self.entity, row)
+            reason = self._lost(row)
+            heard.testimonies += row_testimonies(self.entity, row)
         except Unencodable as error:
             reason = error.why
         if reason is not None:
             heard.failures.append((values, reason))
 
-    def loss(self, values: Values) -> str | None:
-        """Why a row does not come back from its items, if it does not.
+    def loss(self, values: Values, now: int) -> str | None:
+        """Why a row that is not past its TTL does not come back from its items, if it does not.
 
         For what testimonies cannot show: that keys and computed attributes hold what the mapping takes from them.
 
         Raises:
             Unencodable: the row has no items.
         """
-        row = dict(zip(self._names, values, strict=False))
+        row = self._row(values)
+        return None if self._expired(row, now) else self._lost(row)
+
+    def _row(self, values: Values) -> Row:
+        return dict(zip(self._names, values, strict=False))
+
+    def _expired(self, row: Row, now: int) -> bool:
+        until = expiry(self.entity.plan, row)
+        return until is not None and until <= now
+
+    def _lost(self, row: Row) -> str | None:
         items = forward(self.entity, row)
         if self._inverse.lost:
             return None

@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 Testimony: TypeAlias = bytes
 """The words as one line of JSON."""
 KeyLine: TypeAlias = bytes
-"""An item's key attributes in the table's order as a JSON list: a String as it is, a Number by `number`, a Binary as
-base64. It is the same for equal keys."""
+"""An item's key attributes, typed, in the table's order as a JSON list with no space: the same for equal keys."""
 
 SORTED: Final = orjson.OPT_SORT_KEYS
 unsettled: Final = re.compile(rb'"N":"(?!(?!-0")-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?")').search
@@ -79,25 +78,24 @@ def key_word(value: AttributeValue, type_: str) -> str:
 
 def key_line(item: WireItem, attributes: tuple[KeyAttribute, ...]) -> KeyLine:
     """The key of an item."""
-    return orjson.dumps([key_word(item[attribute.name], attribute.type) for attribute in attributes])
+    return line_of_words([key_word(item[attribute.name], attribute.type) for attribute in attributes], attributes)
 
 
-def key_of_line(line: KeyLine, attributes: tuple[KeyAttribute, ...]) -> WireItem:
-    """The key that a line stands for, as DynamoDB takes it."""
-    words: list[str] = orjson.loads(line)
-    return {attribute.name: {attribute.type: word} for attribute, word in zip(attributes, words, strict=True)}
+def line_of_words(words: Iterable[str], attributes: tuple[KeyAttribute, ...]) -> KeyLine:
+    """The line of a key whose attributes have these words."""
+    return orjson.dumps([{attribute.type: word} for attribute, word in zip(attributes, words, strict=True)])
 
 
-def testimonies_of_row(entity: Entity, row: Row) -> list[tuple[KeyLine, Testimony]]:
+def row_testimonies(entity: Entity, row: Row) -> list[tuple[KeyLine, Testimony]]:
     """What a row says of each of its items: key and testimony. The row must be one that `forward` takes."""
     return [
-        (orjson.dumps(_slots(item.keys, row)), _testimony_of_row(entity, item, row))
+        (line_of_words(_slots(item.keys, row), entity.table.key_attributes), _row_testimony(entity, item, row))
         for item in entity.plan.items
         if item.condition is None or condition.holds(item.condition, row)
     ]
 
 
-def _testimony_of_row(entity: Entity, item: BoundItem, row: Row) -> Testimony:
+def _row_testimony(entity: Entity, item: BoundItem, row: Row) -> Testimony:
     until = None if entity.table.ttl is None else expiry(entity.plan, row)
     words: list[Word] = [identity(entity, item.number), None if until is None else str(until)]
     for index in item.indexes:
@@ -123,19 +121,19 @@ def _word_of_columns(attribute: BoundAttribute, row: Row) -> Word:
     return None if value is None else word_of_value(attribute.kind, value)
 
 
-def testimony_of_item(entity: Entity, bound: BoundItem, item: WireItem) -> Testimony:
+def item_testimony(entity: Entity, bound: BoundItem, item: WireItem) -> Testimony:
     """What an item, of which only the key is known to be of the mapping's form, says of its row.
 
     Raises:
         Unfit: it has not the form that the mapping gives it; nothing that a row says equals it.
     """
     try:
-        return _testimony_of_item(entity, bound, item)
+        return _item_testimony(entity, bound, item)
     except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError, binascii.Error) as error:
         raise error if isinstance(error, Unfit) else Unfit("an attribute is missing or malformed") from error
 
 
-def _testimony_of_item(entity: Entity, bound: BoundItem, item: WireItem) -> Testimony:
+def _item_testimony(entity: Entity, bound: BoundItem, item: WireItem) -> Testimony:
     table = entity.table
     # Each attribute is taken out when it is understood; nothing may be left.
     left = {name: value for name, value in item.items() if name not in RESERVED_ATTRIBUTES}
