@@ -170,12 +170,7 @@ async def copy(  # noqa: PLR0913 - what a run is made of
             for table in tables
         ]
         outcome.followed = all(record.followed for record in begun)
-        tasks = [
-            Task(table.entity.source_name, at)
-            for table in tables
-            for at in await table.log.ranges()
-            if at.settled_at is None
-        ]
+        tasks = await _tasks(tables)
         await _announce(control, model, tables, begun, listener)
         crew = Crew(stores, {table.entity.source_name: table.entity for table in tables}, limits)
         processes = min(limits.workers, len(tasks))
@@ -222,6 +217,16 @@ async def _record(control: Connection, table: _Table, *, followed: bool, restart
     parts = min(_MAX_RANGES, max(-(-rows // _RANGE_ROWS), min(limits.workers, rows // 1000), 1))
     source = RowSource(table.live, table.entity.projection)
     return await table.log.begin(await source.split(control, parts), followed=followed)
+
+
+async def _tasks(tables: Sequence[_Table]) -> list[Task]:
+    """What is left to do."""
+    return [
+        Task(table.entity.source_name, at)
+        for table in tables
+        for at in await table.log.ranges()
+        if at.settled_at is None
+    ]
 
 
 async def _announce(
