@@ -27,21 +27,14 @@ class Doubt(Exception):  # noqa: N818 - a signal between the two paths, never se
     """A value that the compiled path leaves to the readable one."""
 
 
-class _Number(str):
-    """The literal of a JSON number, told apart from a string."""
+class _Written(str):
+    """A value of a document that is the wire's text already, told apart from a string of the document."""
 
     __slots__ = ()
 
 
 def _refuse_constant(_name: str) -> object:
     raise Doubt
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise Doubt
-    return document
 
 
 quote: Final = encode_basestring
@@ -52,25 +45,83 @@ boolean: Final = ("false", "true")
 _PLAIN_DIGITS: Final = 38
 _SHALLOW: Final = 24
 _SHORT_KEY: Final = KEY_BYTES // 4
-_decode_jsonb: Final = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant).decode
-_decode_json: Final = json.JSONDecoder(
-    parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant, object_pairs_hook=_unique
+_KEYS_KEPT: Final = 4096
+
+
+class _Keys(dict[str, str]):
+    """The text of a Map's keys with what follows them, each quoted once: documents of one table share their keys."""
+
+    def __init__(self, following: str) -> None:
+        super().__init__()
+        self._following = following
+
+    def __missing__(self, key: str) -> str:
+        if not key:
+            raise Doubt
+        if len(self) >= _KEYS_KEPT:
+            self.clear()
+        written = self[key] = quote(key) + self._following
+        return written
+
+
+_before_string: Final = _Keys(':{"S":')
+_before_other: Final = _Keys(":")
+
+
+def _map(pairs: list[tuple[str, Any]]) -> _Written:
+    """A Map, from members of which the inner ones are written already: the decoder works from the inside out."""
+    members = [
+        f"{_before_string[key]}{quote(value)}}}" if type(value) is str else _before_other[key] + _value(value)
+        for key, value in pairs
+    ]
+    return _Written(f'{{"M":{{{",".join(members)}}}}}')
+
+
+def _map_of_unique_keys(pairs: list[tuple[str, Any]]) -> _Written:
+    if len(dict(pairs)) != len(pairs):
+        raise Doubt
+    return _map(pairs)
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    kind = type(value)
+    if kind is _Written:
+        return value  # type: ignore[no-any-return] # a str, as `kind` tells
+    if kind is str:
+        return f'{{"S":{quote(value)}}}'
+    if kind is list:
+        return f'{{"L":[{",".join(map(_value, value))}]}}'
+    if value is None:
+        return '{"NULL":true}'
+    return '{"BOOL":true}' if value else '{"BOOL":false}'
+
+
+def _number(text: str) -> _Written:
+    if len(text) > _PLAIN_DIGITS or "e" in text or "E" in text or text.startswith("-0"):
+        text = number_text(Decimal(text))
+    return _Written(f'{{"N":"{text}"}}')
+
+
+_write_jsonb: Final = json.JSONDecoder(
+    parse_float=_number, parse_int=_number, parse_constant=_refuse_constant, object_pairs_hook=_map
 ).decode
+_write_json: Final = json.JSONDecoder(
+    parse_float=_number, parse_int=_number, parse_constant=_refuse_constant, object_pairs_hook=_map_of_unique_keys
+).decode
+_decode: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant).decode
 
 
 def jsonb(text: str) -> str:
     """The wire's text of a jsonb document."""
-    value = _decode_jsonb(text)
     if len(text) > _SHORT_KEY or text.count("{") + text.count("[") > _SHALLOW:
-        _inspect(value, 0)
-    return _document(value)
+        _inspect(_decode(text), 0)
+    return _value(_write_jsonb(text))
 
 
 def json_text(text: str) -> str:
     """The wire's text of a json document."""
-    value = _decode_json(text)
-    _inspect(value, 0)
-    written = _document(value)
+    _inspect(_decode(text), 0)
+    written = _value(_write_json(text))
     if ("\\ud" in text or "\\uD" in text) and SURROGATE.search(written):
         raise Doubt
     return written
@@ -83,29 +134,6 @@ def _inspect(value: object, depth: int) -> None:
             raise Doubt
         for member in value.values() if isinstance(value, dict) else value:
             _inspect(member, depth + 1)
-
-
-def _document(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
-    kind = type(value)
-    if kind is str:
-        return f'{{"S":{quote(value)}}}'
-    if kind is _Number:
-        return f'{{"N":"{_number(value)}"}}'
-    if kind is dict:
-        if "" in value:
-            raise Doubt
-        return f'{{"M":{{{",".join([f"{quote(key)}:{_document(member)}" for key, member in value.items()])}}}}}'
-    if kind is list:
-        return f'{{"L":[{",".join(map(_document, value))}]}}'
-    if value is None:
-        return '{"NULL":true}'
-    return '{"BOOL":true}' if value else '{"BOOL":false}'
-
-
-def _number(text: str) -> str:
-    if len(text) > _PLAIN_DIGITS or "e" in text or "E" in text or text.startswith("-0"):
-        return number_text(Decimal(text))
-    return text
 
 
 def numeric(value: Decimal) -> str:
