@@ -175,12 +175,15 @@ def _label(enum: sa.Enum, value: object) -> object:
     """The label that PostgreSQL holds for a member of a Python enum, or for a label given as text."""
     process = enum.bind_processor(postgresql.dialect())  # type: ignore[no-untyped-call]
     try:
-        return value if process is None else process(value)
+        label = value if process is None else process(value)
     except LookupError:
+        label = None
+    if label not in enum.enums:
         raise MappingError(
             f"a condition compares with a constant that is no label of enum {enum.name}",
             next_step=f"Use one of: {', '.join(enum.enums)}.",
-        ) from None
+        )
+    return label
 
 
 def _uuid(value: object) -> object:

@@ -52,7 +52,7 @@ class Encoder:
     def __init__(self, entity: Entity, *, trailing: int = 0) -> None:
         self.entity = entity
         self.source_code, namespace = _generate(entity, trailing)
-        file = f"<encoder of {entity.name}>"
+        file = f"<encoder of {entity.name!a}>"
         linecache.cache[file] = (len(self.source_code), None, self.source_code.splitlines(keepends=True), file)
         exec(compile(self.source_code, file, "exec"), namespace)  # noqa: S102 - the source is made here, from the plan
         self._encode: Callable[..., tuple[int, list[Sequence[Any]]]] = namespace["encode"]

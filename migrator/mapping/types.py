@@ -28,9 +28,10 @@ def _float(column_type: sa.Float[Any]) -> Kind:
 
 
 def _array(column_type: sa.ARRAY[Any]) -> Kind:
-    """An array's type says nothing of its dimensions: an array of arrays is the same to PostgreSQL."""
     element = kind_of(column_type.item_type)
-    return element if isinstance(element, Array) else Array(element=element)
+    if isinstance(element, Array):  # of a domain over an array: no dimension, but a value inside a value
+        raise _without_form(column_type)
+    return Array(element=element)
 
 
 _KINDS: Final[tuple[tuple[type[Any] | tuple[type[Any], ...], Callable[[Any], Kind]], ...]] = (
@@ -67,7 +68,11 @@ def kind_of(column_type: TypeEngine[Any]) -> Kind:
     for types, kind in _KINDS:
         if isinstance(column_type, types):
             return kind(column_type)
-    raise MappingError(
+    raise _without_form(column_type)
+
+
+def _without_form(column_type: TypeEngine[Any]) -> MappingError:
+    return MappingError(
         f"columns of type {column_type} have no natural form in DynamoDB",
         next_step="Declare the attribute with form=TEXT to store what PostgreSQL prints.",
     )
