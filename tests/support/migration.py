@@ -81,6 +81,16 @@ class Migration:
         return replace(self, endpoint=replace(self.endpoint, endpoint_url=endpoint_url))
 
     @property
+    def variables(self) -> dict[str, str]:
+        """The environment in which a command finds source, target and model."""
+        return {
+            **self.database.environment(),
+            **self.endpoint.environment(),
+            "MIGRATOR_MAPPINGS": self.mappings,
+            VARIABLE: self.table.name,
+        }
+
+    @property
     def stores(self) -> Stores:
         return Stores(self.database.url, region=self.endpoint.region, endpoint_url=self.endpoint.endpoint_url)
 
@@ -165,6 +175,11 @@ class Migration:
         assert len(items) == len(found), "a scan gives each key once"
         return items
 
+    async def differing(self) -> list[str]:
+        """The keys on which source and target do not agree: a short answer however many items there are."""
+        expected, actual = await self.expected(), await self.actual()
+        return sorted(key for key in expected.keys() | actual.keys() if expected.get(key) != actual.get(key))
+
 
 async def _rows(session: Connection, entity: Entity) -> AsyncIterator[Row]:
     source = await source_of(session, entity)
@@ -242,10 +257,11 @@ def migration(
     model = renamed(mappings.MODEL, store.table_name(mappings.MODEL.name))
     (table,) = model.tables
     create(store, table)
-    for name, value in {**store.environment(), VARIABLE: table.name}.items():
-        environ.setenv(name, value)
     with _copied(server, template) as database:
-        yield Migration(model, mappings.__name__, database, store)
+        prepared = Migration(model, mappings.__name__, database, store)
+        for name, value in prepared.variables.items():
+            environ.setenv(name, value)
+        yield prepared
 
 
 @contextmanager

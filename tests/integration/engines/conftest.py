@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.support.stores import Database, DynamoDBStore
 
 TOTAL = 2_000
+LARGE = 10_000
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,22 @@ def miyabi(
 ) -> Iterator[Migration]:
     """The reference mix, nothing copied yet."""
     with migration(postgres_server, reference_template, dynamodb, renamed, monkeypatch) as prepared:
+        yield prepared
+
+
+@pytest.fixture(scope="module")
+def large_template(postgres_server: Database) -> Iterator[Database]:
+    """A database that holds more of the reference mix."""
+    with source_template(postgres_server, metadata, reference_mix(LARGE)) as template:
+        yield template
+
+
+@pytest.fixture
+def large(
+    postgres_server: Database, large_template: Database, dynamodb: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Migration]:
+    """As `miyabi`, with more rows."""
+    with migration(postgres_server, large_template, dynamodb, renamed, monkeypatch) as prepared:
         yield prepared
 
 
