@@ -1,0 +1,216 @@
+"""Client CPU per item of `copy`, from rows in PostgreSQL to requests on their way, beside what boto3 users do.
+
+All write the reference mix, from one embedded PostgreSQL, to a sink that answers as DynamoDB does and adds up a digest
+of the items: equal digests mean that all wrote the same. Each runs in a process of its own, and the CPU time of that
+process is what counts, threads included; neither PostgreSQL nor the sink is in it.
+
+The copy is the whole engine: planning, reading rows, encoding, signing, sending, checkpoints. Its peers are spared all
+but the last step: their items lie in memory as the Python values that their users hold, and only serialising and
+writing them is counted.
+
+    python bench/copy_cost.py [--rows N] [--rounds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import multiprocessing
+import os
+import time
+from datetime import UTC, datetime
+from itertools import islice
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import boto3
+from aiodynamo.client import Client as AiodynamoClient
+from aiodynamo.credentials import Credentials
+from aiodynamo.http.aiohttp import AIOHTTP
+from aiodynamo.models import BatchWriteRequest
+from aiohttp import ClientSession
+from boto3.dynamodb.types import TypeDeserializer
+from sqlalchemy.ext.asyncio import create_async_engine
+from yarl import URL
+
+from bench._sink import Received, Sink, sink
+from mappings.miyabi import MODEL
+from mappings.miyabi.sample import rows
+from mappings.miyabi.schema import metadata
+from migrator.engines.copy import Limits, Silent, copy
+from migrator.engines.stores import Stores
+from migrator.mapping import forward
+from migrator.postgres import catalog, state
+from migrator.postgres.connection import connect
+from migrator.postgres.identifiers import TableName
+from migrator.postgres.rows import RowSource
+from migrator.sandbox import embedded_postgres, scrub
+from migrator.sandbox.loading import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+SEED = 20251129
+REGION = "eu-west-1"
+(TABLE,) = MODEL.tables
+_IN_FLIGHT = 8
+_ITEMS_PER_REQUEST = 25
+
+
+async def prepare(database_url: str, total: int) -> None:
+    """Fills the source with the reference mix."""
+    engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://"))
+    async with engine.begin() as schema:
+        await schema.run_sync(metadata.create_all)
+    await engine.dispose()
+    connection = await asyncpg.connect(database_url)
+    await load(connection, rows(total, SEED, datetime.now(UTC)))
+    await connection.close()
+    session = await connect(database_url, purpose="bench")
+    await state.install(session)
+    await session.close()
+
+
+async def python_items(database_url: str) -> list[dict[str, Any]]:
+    """Every row's items as the Python values that boto3's users hold."""
+    deserialize: Callable[[Any], Any] = TypeDeserializer().deserialize
+    session = await connect(database_url, purpose="bench")
+    items: list[dict[str, Any]] = []
+    for entity in MODEL.entities:
+        live = await catalog.require(session, TableName(entity.source.name, entity.source.schema))
+        page = await RowSource(live, entity.projection).page(session, None, None, 10_000_000)
+        names = [projected.name for projected in entity.projection]
+        for record in page.records:
+            wire = forward(entity, dict(zip(names, record, strict=False)))
+            items += ({name: deserialize(value) for name, value in item.items()} for item in wire)
+    await session.close()
+    return items
+
+
+def ours(database_url: str, url: str) -> float:
+    """`migrate copy`, anew: all of it."""
+    return _copy(Stores(database_url, region=REGION, endpoint_url=url), restart=True)
+
+
+def ours_per_item(database_url: str, url: str) -> float:
+    """The same without what it takes to start and to end, which does not grow with the number of rows."""
+    stores = Stores(database_url, region=REGION, endpoint_url=url)
+    return _copy(stores, restart=True) - _copy(stores, restart=False)
+
+
+def _copy(stores: Stores, *, restart: bool) -> float:
+    run = copy(
+        MODEL,
+        MODEL.entities,
+        stores,
+        mappings="mappings.miyabi",
+        limits=Limits(),
+        restart=restart,
+        listener=Silent(),
+    )
+    started = time.process_time()
+    asyncio.run(run)
+    return time.process_time() - started
+
+
+def batch_writer(database_url: str, url: str) -> float:
+    """boto3's `batch_writer`."""
+    items = asyncio.run(python_items(database_url))
+    table = boto3.resource("dynamodb", region_name=REGION, endpoint_url=url).Table(TABLE.name)
+    gc.collect()
+    started = time.process_time()
+    with table.batch_writer() as batch:
+        for item in items:
+            batch.put_item(Item=item)
+    return time.process_time() - started
+
+
+def aiodynamo(database_url: str, url: str) -> float:
+    """Aiodynamo's `batch_write`, several requests at a time."""
+    items = asyncio.run(python_items(database_url))
+    gc.collect()
+    return asyncio.run(_aiodynamo(items, url))
+
+
+async def _aiodynamo(items: list[dict[str, Any]], url: str) -> float:
+    started = time.process_time()
+    left = iter(items)
+    async with ClientSession() as http:
+        client = AiodynamoClient(AIOHTTP(http), Credentials.auto(), REGION, URL(url))
+
+        async def work() -> None:
+            while batch := list(islice(left, _ITEMS_PER_REQUEST)):
+                await client.batch_write({TABLE.name: BatchWriteRequest(items_to_put=batch)})
+
+        await asyncio.gather(*(work() for _ in range(_IN_FLIGHT)))
+    return time.process_time() - started
+
+
+PEERS: dict[str, Callable[[str, str], float]] = {
+    "copy": ours,
+    "copy, without start and end": ours_per_item,
+    "aiodynamo, writing only": aiodynamo,
+    "boto3 batch_writer, writing only": batch_writer,
+}
+
+
+def _measure(peer: str, database_url: str, url: str, answer: Connection) -> None:
+    """The process of one peer."""
+    answer.send(PEERS[peer](database_url, url))
+
+
+def measure(peer: str, database_url: str, target: Sink) -> tuple[float, Received]:
+    """CPU seconds of a peer in a process of its own, and what came of it."""
+    spawn = multiprocessing.get_context("spawn")
+    answer, theirs = spawn.Pipe()
+    process = spawn.Process(target=_measure, args=(peer, database_url, target.url, theirs))
+    process.start()
+    theirs.close()
+    try:
+        seconds: float = answer.recv()
+    finally:
+        process.join()
+    return seconds, target.report()
+
+
+def main() -> None:
+    """Measures all in turn, several times, and prints the medians as a table."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rows", type=int, default=20_000)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--only", choices=PEERS, help="measure this one alone")
+    chosen = options.parse_args()
+    kept = scrub(os.environ)
+    os.environ.clear()
+    os.environ.update(kept, AWS_ACCESS_KEY_ID="bench", AWS_SECRET_ACCESS_KEY="bench", NO_PROXY="127.0.0.1")  # noqa: S106
+    peers = [chosen.only] if chosen.only else list(PEERS)
+    seconds: dict[str, list[float]] = {peer: [] for peer in peers}
+    received: dict[str, set[Received]] = {peer: set() for peer in peers}
+    with embedded_postgres() as server, sink() as target:
+        asyncio.run(prepare(server.url, chosen.rows))
+        for _ in range(chosen.rounds):
+            for peer in peers:
+                took, came = measure(peer, server.url, target)
+                seconds[peer].append(took)
+                received[peer].add(came)
+    show(chosen.rows, seconds, received)
+
+
+def show(total: int, seconds: dict[str, list[float]], received: dict[str, set[Received]]) -> None:
+    """The table; the first peer is what the others are compared with."""
+    first = next(iter(seconds))
+    (expected,) = received[first]
+    base = median(seconds[first])
+    print(f"client CPU per item, {total:,} rows as {expected.items:,} items; median of {len(seconds[first])}")
+    print(f"{'':34}{'us/item':>10}{'ratio':>8}  same items")
+    for peer, took in seconds.items():
+        each = median(took)
+        equal = "yes" if received[peer] == {expected} else "NO"
+        print(f"{peer:34}{each / expected.items * 1e6:10.1f}{each / base:8.1f}  {equal}")
+
+
+if __name__ == "__main__":
+    main()
