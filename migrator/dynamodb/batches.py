@@ -155,18 +155,23 @@ class BatchWriter:
         A request that is refused for an item in it is written by halves, down to the items that are at fault.
         """
         patience: Patience | None = None
+        size = _ITEMS_PER_REQUEST
         while items:
             groups = self._lanes.groups(items)
             if len(groups) > 1:
                 await _side_by_side(self._put(group.items, job) for group in groups)
                 return
-            size = self._portion_size()
+            size = min(size, self._portion_size())
             part, rest = items[:size], items[size:]
             try:
                 left = await self._send(Group(groups[0].lanes, part), job)
             except InvalidRequestError as error:
                 await self._put_halves(part, error, job)
                 left = []
+            except _TooLargeError:
+                size = (len(part) + 1) // 2
+                continue
+            size = _ITEMS_PER_REQUEST
             if not left:
                 patience = None
             else:
@@ -202,16 +207,19 @@ class BatchWriter:
             next_step="lower `--max-wcu` or raise the table's write capacity, then run the command again",
         )
 
-    async def _send(self, group: Group, job: _Job) -> Sequence[str]:
-        """One request; returns the items that DynamoDB left, all of them where it throttled the request."""
+    async def _send(self, group: Group, job: _Job, *, ahead: bool = False) -> Sequence[str]:
+        """One request; returns the items that DynamoDB left, all of them where it throttled the request.
+
+        `ahead`: it does not wait its turn, and the units it takes are owed.
+        """
         # Encoded one by one: joined first, one character beyond ASCII would widen the text of all.
         body = b"".join((self._opening, _BETWEEN_ITEMS.join([item.encode() for item in group.items]), _END))
         # Half a unit for each item, since each is rounded up for itself.
         guess = len(body) / _BYTES_PER_WRITE_UNIT + len(group.items) / 2
         estimate = self._units_per_guess * guess
-        for pace in (*group.lanes, self._pace):
-            if not await pace.reserve(estimate, job.deadline):
-                raise GaveUpError(f"BatchWriteItem on table {self._table_name} was not sent: its deadline had passed")
+        if not ahead:
+            await self._reserve(group, estimate, job)
+        reserved = 0.0 if ahead else estimate
         sent = asyncio.get_running_loop().time()
         deadline = None if job.deadline == float("inf") else job.deadline
         try:
@@ -219,13 +227,13 @@ class BatchWriter:
                 "BatchWriteItem", body, table=self._table_name, deadline=deadline, paced=True
             )
         except ThrottledError as error:
-            self._settle(group, estimate, 0.0, 1.0)
+            self._settle(group, reserved, 0.0, estimate)
             self._heed(error.throttles, group, sent)
             return group.items
         left = _unprocessed(answer, self._table_name)
         taken = 1 - len(left) / len(group.items)
         consumed = _consumed(answer, estimate * taken)
-        self._settle(group, estimate, consumed, taken)
+        self._settle(group, reserved, consumed, estimate * (1 - taken))
         job.written.requests += 1
         job.written.consumed += consumed
         job.written.items += len(group.items) - len(left)
@@ -237,12 +245,24 @@ class BatchWriter:
         self._units_per_item += _WEIGHT * (consumed / (len(group.items) * taken) - self._units_per_item)
         return await self._explain(left, group, sent, job) if left else left
 
-    def _settle(self, group: Group, estimate: float, consumed: float, taken: float) -> None:
-        """Accounts for a request of which this share was taken; lanes are counted in estimates, having no others."""
-        refused = estimate * (1 - taken)
-        self._pace.settle(estimate, consumed, refused)
+    async def _reserve(self, group: Group, estimate: float, job: _Job) -> None:
+        """Waits for the turn of a request at each pace that it must keep."""
+        loop = asyncio.get_running_loop()
+        reserved: list[Pace] = []
+        for pace in (*group.lanes, self._pace):
+            if not await pace.reserve(estimate, job.deadline, divisible=len(group.items) > 1):
+                for other in reserved:
+                    other.settle(estimate, 0.0)
+                if loop.time() < job.deadline:
+                    raise _TooLargeError
+                raise GaveUpError(f"BatchWriteItem on table {self._table_name} was not sent: its deadline had passed")
+            reserved.append(pace)
+
+    def _settle(self, group: Group, reserved: float, consumed: float, refused: float) -> None:
+        """Accounts for a request; lanes are counted in estimates, since DynamoDB states no other figure for them."""
+        self._pace.settle(reserved, consumed, refused)
         for lane in group.lanes:
-            lane.settle(estimate, estimate * taken, refused)
+            lane.settle(reserved, reserved - refused, refused)
 
     def _heed(self, throttles: frozenset[Throttle], group: Group, sent: float) -> None:
         """Slows what was at its limit when the whole request was refused."""
@@ -266,13 +286,17 @@ class BatchWriter:
             return left
         self._asking = True
         try:
-            if await self._send(Group((), left[:1]), job):
+            if await self._send(Group((), left[:1]), job, ahead=True):
                 return left
         finally:
             self._asking = False
         if not self._lanes.left(left, group.items, sent):
             self._pace.throttled(sent)
         return left[1:]
+
+
+class _TooLargeError(Exception):
+    """A request that takes more than the pace gives in a second: it is to be made smaller."""
 
 
 async def _side_by_side(work: Iterable[Coroutine[Any, Any, None]]) -> None:

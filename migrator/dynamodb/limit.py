@@ -51,6 +51,7 @@ class FoundLimit:
         self._held_seconds = 0.0
         self._held_turns = 0
         self._climbed = 0.0
+        self._accepted_climbing = 0.0
         self._refused_share = 0.0
         self._futile = 0
 
@@ -70,6 +71,8 @@ class FoundLimit:
         """A request was answered: so many units of it were accepted and refused."""
         self._accepted += accepted
         self._refused += refused
+        if self._climbed:
+            self._accepted_climbing += accepted
 
     def throttled(self, sent: float, now: float) -> bool:
         """Something sent at that time was refused for this limit; returns whether the rate was cut for it.
@@ -82,18 +85,33 @@ class FoundLimit:
         share = self._refused / offered if offered else 1.0
         futile = self._is_futile(share)
         if not futile:
-            self._cut(max(min(self._accepted / self._seconds, self.rate), _DEEPEST_CUT * self.rate))
+            self._cut(max(min(self._measured(), self.rate), _DEEPEST_CUT * self.rate))
         self._refused_share = share
         self._since, self._turns = now, 0
         self._seconds = self._accepted = self._refused = 0.0
         return not futile
 
+    def _measured(self) -> float:
+        """The limit as this throttling shows it.
+
+        Where the bucket has run over since the last one, what ran over is missing from what was accepted. But then the
+        bucket was full when the rate began to climb; it holds a second's units at least, and still held almost what
+        the request took that was throttled.
+        """
+        measured = self._accepted / self._seconds
+        if not self._climbed:
+            return measured
+        request = (self._accepted + self._refused) / self._turns
+        return max(measured, (self._accepted_climbing + request) / (self._climbed + 1))
+
     def _cut(self, limit: float) -> None:
-        met_again = self.limit is not None and not self._holds and abs(limit / self.limit - 1) < _SAME
-        self._hold = min(2 * self._hold, _LONGEST_HOLD) if met_again else _FIRST_HOLD
+        if self.limit is None or abs(limit / self.limit - 1) > _SAME:
+            self._hold = _FIRST_HOLD
+        elif not self._holds:
+            self._hold = min(2 * self._hold, _LONGEST_HOLD)
         self.limit = limit
         self.rate = _UNDER * limit
-        self._held_seconds = self._climbed = 0.0
+        self._held_seconds = self._climbed = self._accepted_climbing = 0.0
         self._held_turns = 0
 
     def _is_futile(self, share: float) -> bool:

@@ -70,25 +70,42 @@ class Pace:
         """Units per second as they are now."""
         return self._found.rate if self._allowed is None else min(self._found.rate, self._allowed.rate)
 
-    async def reserve(self, units: float, deadline: float = float("inf")) -> bool:
-        """Waits until this many units may be consumed, those before it first; False: the deadline has passed, none are.
+    async def reserve(self, units: float, deadline: float = float("inf"), *, divisible: bool = False) -> bool:
+        """Waits until this many units may be consumed, those before it first.
 
         Args:
             units: how many are expected.
             deadline: a moment of the running loop's `time()`.
+            divisible: whether the request can be made smaller.
+
+        Returns:
+            False where nothing was reserved: the deadline has passed, or the request can be made smaller, and should,
+            since it would take more than a second's units; the rate may have been cut while it waited its turn.
         """
-        loop = asyncio.get_running_loop()
+        now = asyncio.get_running_loop().time()
+        alone = not self._turn.locked()
+        if alone and self._begin(units, now) <= now < deadline:
+            self._take(units, now, waited=False)
+            return True
         # One at a time, in order: the rate may change while they queue.
         async with self._turn:
-            moment = self._begin(units, now := loop.time())
-            # The rate grows only where it, and not the operator's limit, is what holds the work back.
-            waited = now < moment <= self._bucket.moment(units)
-            while now < min(moment, deadline):
-                await asyncio.sleep(min(moment, deadline) - now)
-                now, moment = loop.time(), self._moment(units)
-            if now < deadline:
-                self._take(units, now, waited=waited)
-            return now < deadline
+            return await self._wait(units, deadline, divisible=divisible, begun=alone)
+
+    async def _wait(self, units: float, deadline: float, *, divisible: bool, begun: bool) -> bool:
+        """The turn of a reservation."""
+        time = asyncio.get_running_loop().time
+        if divisible and units > self.rate:
+            return False
+        now = time()
+        moment = self._moment(units) if begun else self._begin(units, now)
+        # The rate grows only where it, and not the operator's limit, is what holds the work back.
+        waited = now < moment <= self._bucket.moment(units)
+        while now < min(moment, deadline):
+            await asyncio.sleep(min(moment, deadline) - now)
+            now, moment = time(), self._moment(units)
+        if now < deadline:
+            self._take(units, now, waited=waited)
+        return now < deadline
 
     def settle(self, reserved: float, consumed: float, refused: float = 0.0) -> None:
         """Accounts for what a request has consumed in place of what was reserved for it.
