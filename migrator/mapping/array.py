@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from migrator.mapping.document import MAX_DEPTH, AttributeValue
 from migrator.mapping.errors import Unfit
 from migrator.mapping.kind import Form, Json, Kind, RowValue, Text, take
 from migrator.mapping.number import canonical
+
+if TYPE_CHECKING:
+    from migrator.mapping.document import AttributeValue
 
 POLICY: Final = "Declare the attribute with form=TEXT to store the array as PostgreSQL prints it."
 _TEXT: Final = Text()
@@ -31,9 +33,6 @@ class Array(Kind):
         return "::".join([base, *(f"{cast}[]" for cast in casts)])
 
     def to_attribute(self, value: RowValue, level: int) -> AttributeValue:
-        # DynamoDB counts the elements as a level too, so that an array in 31 lists has room for none.
-        if level + bool(value) >= MAX_DEPTH:
-            raise Unfit(f"nested deeper than the {MAX_DEPTH} levels of DynamoDB", POLICY)
         return {"L": [self._element(element, level + 1) for element in value]}
 
     def _element(self, element: RowValue, level: int) -> AttributeValue:

@@ -19,7 +19,7 @@ from migrator.mapping import kind as kinds
 from migrator.mapping.errors import MappingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from migrator.mapping.kind import Kind, RowValue
 
@@ -63,15 +63,6 @@ def holds(condition: Condition, row: Mapping[str, RowValue]) -> bool:
     if condition.values is None:
         return (value is None) is not condition.negated
     return value is not None and (value in condition.values) is not condition.negated
-
-
-def columns(condition: Condition) -> Iterator[str]:
-    """The columns it asks about."""
-    if isinstance(condition, Comparison):
-        yield condition.column
-        return
-    for member in condition.members:
-        yield from columns(member)
 
 
 def read(expression: sa.ColumnElement[Any], kind_of: Kinds, *, negated: bool = False) -> Condition:

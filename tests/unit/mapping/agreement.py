@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # A slow machine is no finding, and neither is a large example.
 _CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 QUICK = settings(max_examples=80, derandomize=True, database=None, deadline=None, suppress_health_check=_CHECKS)
-THOROUGH = settings(QUICK, max_examples=10_000, derandomize=False, print_blob=True)
+THOROUGH = settings(QUICK, max_examples=5_000, derandomize=False, print_blob=True)
 
 
 def canonical_items(items: Iterable[WireItem]) -> list[dict[str, object]]:

@@ -60,6 +60,10 @@ class Colour(enum.Enum):
     BLUE = "b"
 
 
+class Shape(enum.Enum):
+    ROUND = 1
+
+
 class Shouted(sa.types.TypeDecorator[str]):
     impl = sa.Text
     cache_ok = True
@@ -108,6 +112,7 @@ def test_a_constant_is_compared_as_the_row_carries_it(column_type: Any, constant
         (sa.Text(), 1),
         (sa.Uuid(), "no uuid"),
         (sa.Enum(Colour), "GREEN"),
+        (sa.Enum(Colour), Shape.ROUND),
     ],
     ids=repr,
 )

@@ -25,6 +25,7 @@ from migrator.mapping import (
     N,
     S,
     Table,
+    Unfit,
     owned_keys,
 )
 from tests.unit.mapping.agreement import QUICK, check_paths_agree, wire_item
@@ -163,9 +164,9 @@ def test_expired_rows_are_passed_over_and_counted() -> None:
     assert [json.loads(item)["PK"]["S"] for item in result.items] == ["ROW#101", "ROW#None"]
     assert ["TTL" in json.loads(item) for item in result.items] == [True, False]
     assert (result.expired, result.doubted) == (2, 0)
-    doubtful = {"id": "a", "until": 99, "price": Decimal("NaN")}
-    assert encoded(entity, doubtful, now=100).expired == 1
-    assert encoded(entity, doubtful, now=98).failures[0].column == "price"
+    for doubtful in ({"id": "a", "until": 99, "price": Decimal("NaN")}, {"id": "a" * 2048, "until": 99}):
+        assert encoded(entity, doubtful, now=100).expired == 1
+        assert len(encoded(entity, doubtful, now=98).failures) == 1
     assert len(encoded(entity, *rows).items) == 4
 
 
@@ -200,6 +201,17 @@ def test_a_function_that_cannot_take_a_value_sets_the_row_aside() -> None:
     assert (failure.column, failure.table, failure.key) == ("note", "source", ("a",))
     assert "computed attribute loud raised TypeError" in failure.reason
     assert "None for NULL" in str(failure.next_step)
+
+
+def refused_text(note: str | None) -> str:
+    raise Unfit("a note without a greeting", "Greet first.") if note is None else Unfit(f"a note of {len(note)}")
+
+
+def test_a_function_may_refuse_a_value_in_words_of_its_own() -> None:
+    source = table_of(sa.Column("note", sa.Text))
+    entity = entity_of(source=source, attributes=[Computed("kind", (source.c.note,), refused_text)])
+    failure = refusal(entity, {"id": "a", "note": None})
+    assert (failure.reason, failure.policy) == ("a note without a greeting", "Greet first.")
 
 
 def test_a_function_that_gives_what_no_document_has_sets_the_row_aside() -> None:

@@ -16,11 +16,15 @@ from migrator.mapping import (
     SET,
     Attribute,
     Computed,
+    Entity,
     Expiry,
     Inverse,
     Item,
     MappingError,
+    N,
+    Table,
     Undecodable,
+    Unfit,
     claims,
     differing_columns,
     only,
@@ -30,7 +34,7 @@ from tests.unit.mapping.generated_entities import doubled, halved
 from tests.unit.mapping.small import entity_of, items_of, refusal, table_of, whole
 
 if TYPE_CHECKING:
-    from migrator.mapping import Entity, Row
+    from migrator.mapping import Row
 
 
 def there_and_back(entity: Entity, row: Row) -> Row:
@@ -140,6 +144,17 @@ def test_computed_attributes_come_back_through_their_inverse() -> None:
     assert Inverse(one_way).lost == ("count",)
 
 
+def refused_value(_value: object) -> tuple[int]:
+    raise Unfit("no number of this shop")
+
+
+def test_an_inverse_may_refuse_a_value_in_words_of_its_own() -> None:
+    source = table_of(sa.Column("count", sa.Integer))
+    entity = entity_of(source=source, attributes=[Computed("twice", (source.c.count,), doubled, refused_value)])
+    with pytest.raises(Undecodable, match="at count: no number of this shop"):
+        Inverse(entity).row(items_of(entity, {"id": "a", "count": 1}))
+
+
 def test_an_inverse_that_fails_is_told_apart_from_a_bug() -> None:
     source = table_of(sa.Column("count", sa.Integer))
     entity = entity_of(source=source, attributes=[Computed("twice", (source.c.count,), doubled, halved)])
@@ -180,4 +195,12 @@ def test_one_column_twice_in_a_key_must_say_the_same_twice() -> None:
     assert [claim.row_key for claim in claims([entity], items_of(entity, {"id": "a"})[0])] == [("a",)]
     assert list(claims([entity], {"PK": {"S": "ROW#a"}, "SK": {"S": "OF#b"}})) == []
     assert list(claims([entity], {"PK": {"N": "1"}, "SK": {"S": "OF#b"}})) == []
+    numeric = Entity(
+        "E",
+        sa.Table("source", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True)),
+        Table("numbers", N("id")),
+        [Item("{id}")],
+    )
+    assert [claim.row_key for claim in claims([numeric], {"id": {"N": "1.0"}})] == [("1",)]
+    assert list(claims([numeric], {"id": {"N": "1.5"}})) == []
     assert list(claims([entity], {"PK": {"S": "ROW#a"}})) == []

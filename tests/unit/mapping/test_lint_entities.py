@@ -176,6 +176,11 @@ def test_an_attribute_in_no_item() -> None:
     ]
 
 
+def test_data_in_no_item() -> None:
+    entity = noted(data=[Attribute("inner", NOTE.c.note)], items=[replace(ITEM, data=only())])
+    assert errors(entity) == ["Attribute inner is in no item. Select it in one, or remove it."]
+
+
 def test_a_lost_column() -> None:
     entity = entity_of(source=NOTE, attributes=KEPT[:2])
     assert errors(entity) == [

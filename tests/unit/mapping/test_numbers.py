@@ -44,6 +44,11 @@ def test_zero_has_one_text(value: str, text: str) -> None:
     assert number_text(Decimal(value)) == text
 
 
+def test_what_is_no_number_has_a_canonical_text_too() -> None:
+    assert canonical("NaN") == "NaN"
+    assert canonical("Infinity") != canonical("-Infinity")
+
+
 @QUICK
 @given(NUMBERS, st.integers(0, 5))
 def test_equal_values_have_one_canonical_text(value: Decimal, zeros: int) -> None:

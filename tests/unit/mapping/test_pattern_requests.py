@@ -112,6 +112,14 @@ def test_parameters_that_the_pattern_does_not_take(parameters: dict[str, Any], m
             ask(**parameters)
 
 
+def test_a_parameter_that_no_key_can_hold_is_refused_without_its_value() -> None:
+    source = sa.Table("source", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True))
+    get = Get("one", "one", Entity("E", source, Table("target", S("PK")), [Item("{id:03}")]))
+    with pytest.raises(UsageError, match="one, PK: a key part of 3 digits") as caught:
+        get.request(id=98765)
+    assert "98765" not in str(caught.value)
+
+
 def typed(**columns: Any) -> Entity:  # noqa: ANN401 - SQLAlchemy's types
     """An entity whose key is a number and bytes."""
     source = sa.Table("source", sa.MetaData(), *(sa.Column(n, t, primary_key=True) for n, t in columns.items()))
