@@ -1,9 +1,10 @@
 """Verify: the proof that target and source hold the same, both sides complete, at any size in bounded memory.
 
 One scan of the target and one pass over the source are each reduced to lines of key and digest, spread over partitions
-on disk, and joined partition by partition. What does not match is a suspect and is judged by itself: the item and the
-row are read again, and only a difference that is still there is reported. The judgement shares nothing with the
-compiled encoder that wrote the items; besides, each row must come back from its items by the inverse.
+on disk, and joined partition by partition. The digests are of testimonies (`migrator.mapping.testimony`): items are
+decoded to what their rows hold, by code that shares nothing with the encoder that wrote them. What does not match is a
+suspect and is judged by itself: the item and the row are read again, and only a difference that is still there is
+reported, attribute by attribute.
 """
 
 from __future__ import annotations

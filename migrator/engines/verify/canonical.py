@@ -1,29 +1,20 @@
-"""The canonical form of an item: one text for all items that DynamoDB would hold for equal."""
+"""The canonical form of typed values: one text for all that DynamoDB would hold for equal."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
-import xxhash
+
+from migrator.mapping.word import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_PROTOCOL: Final = ("_v", "_del")
-"""Attributes of the write protocol: an item's version and the mark of a tombstone. No part of what is compared."""
 
 
 def key_line(item: dict[str, Any], names: Sequence[str]) -> bytes:
     """The item's key as one line of JSON, the same for equal keys."""
     return orjson.dumps([_value(item[name]) for name in names])
-
-
-def digest(item: dict[str, Any]) -> bytes:
-    """16 bytes, as hexadecimal digits, over the whole item; `item` is normalised on the way."""
-    normal = {name: _value(value) for name, value in item.items() if name not in _PROTOCOL}
-    return xxhash.xxh3_128_hexdigest(orjson.dumps(normal, option=orjson.OPT_SORT_KEYS)).encode()
 
 
 def same(left: Any, right: Any) -> bool:  # noqa: ANN401 - typed values as the wire has them
@@ -32,17 +23,6 @@ def same(left: Any, right: Any) -> bool:  # noqa: ANN401 - typed values as the w
         return left is right
     dumped = (orjson.dumps(_value(value), option=orjson.OPT_SORT_KEYS) for value in (left, right))
     return next(dumped) == next(dumped)
-
-
-def number(text: str) -> str:
-    """One text for each number."""
-    if text.isdecimal() and text.isascii() and (text[0] != "0" or text == "0"):
-        return text
-    value = Decimal(text)
-    if not value:
-        return "0"
-    plain = format(value, "f")
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
 def _value(value: dict[str, Any]) -> dict[str, Any]:

@@ -16,18 +16,19 @@ from migrator.dynamodb.client import Client
 from migrator.dynamodb.pacing import Pace
 from migrator.engines.stores import live_table
 from migrator.engines.together import together
+from migrator.engines.verify.collector import seldom_collected
 from migrator.engines.verify.findings import Difference, Report, Verdict
-from migrator.engines.verify.judge import BATCH, Judge
+from migrator.engines.verify.judge import BATCH, SEVERAL_ROWS, Judge
+from migrator.engines.verify.lookup import Lookup
 from migrator.engines.verify.passes import SourcePass, TargetPass
 from migrator.engines.verify.spill import Spill
 from migrator.mapping import claims
 from migrator.postgres import catalog, state, verifications
 from migrator.postgres.connection import connect, pool
-from migrator.postgres.rows import RowSource
 from migrator.postgres.verifications import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from migrator.engines.stores import Stores
     from migrator.engines.verify.spill import Mismatch
@@ -76,19 +77,16 @@ async def verify(
         control = await connect(stores.database_url, purpose="verify")
         stack.push_async_callback(control.close)
         await state.require(control)
-        sources = {
-            entity.name: (entity, RowSource(await live_table(control, entity), entity.projection))
-            for entity in entities
-        }
+        lookups = {entity.name: Lookup(entity, await live_table(control, entity)) for entity in entities}
         started = await verifications.now(control)
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="verify", size=_SESSIONS))
         client = await stack.enter_async_context(Client(await asyncio.to_thread(stores.target)))
         for table in _tables(entities):
             await check(client, table.name)
-            mine = {name: pair for name, pair in sources.items() if pair[0].table.name == table.name}
+            mine = {name: lookup for name, lookup in lookups.items() if lookup.entity.table.name == table.name}
             every = model.of_table(table)
             part = _TableVerification(table, mine, every, int(started.timestamp()), report, client, sessions)
-            await part.run(await _expected(control, mine), scope, listener)
+            await part.run(await _expected(control, mine.values()), scope, listener)
         report.seconds = time.monotonic() - began
         await verifications.record(
             control,
@@ -102,7 +100,7 @@ class _TableVerification:
     """The verification of one target table. `every` are all entities whose items stand in it."""
 
     table: Table
-    sources: Mapping[str, tuple[Entity, RowSource]]
+    lookups: Mapping[str, Lookup]
     every: Sequence[Entity]
     now: int
     report: Report
@@ -111,16 +109,15 @@ class _TableVerification:
 
     async def run(self, expected: int, scope: Scope, listener: Callable[[Progress], None]) -> None:
         """Both passes at once, then the suspects."""
-        with Spill(expected) as spill:
+        with Spill(expected) as spill, seldom_collected():
             pace = Pace(scope.max_rcu)
-            target = TargetPass(self.table, self.report, spill, self.now)
+            target = TargetPass(self.table, self.every, self.report, spill, self.now)
             async with together() as group:
                 telling = group.create_task(self._tell(listener))
                 passes = [group.create_task(target.run(self.client, pace, _SEGMENTS))]
-                passes += [
-                    group.create_task(SourcePass(entity, source, self.report, spill, self.now).run(self.sessions))
-                    for entity, source in self.sources.values()
-                ]
+                for each in self.lookups.values():
+                    source = SourcePass(each.entity, each.source, self.report, spill, self.now)
+                    passes.append(group.create_task(source.run(self.sessions)))
                 await asyncio.wait(passes, return_when=asyncio.FIRST_EXCEPTION)
                 telling.cancel()
             self.report.spilled += spill.bytes_on_disk
@@ -132,7 +129,7 @@ class _TableVerification:
             await asyncio.sleep(0.2)
 
     async def _judge(self, spill: Spill) -> None:
-        judge = Judge(self.table, self.sources, self.client, self.sessions, self.now)
+        judge = Judge(self.table, self.lookups, self.client, self.sessions, self.now)
         suspects: list[bytes] = []
         judged = 0
         for mismatch in spill.mismatches():
@@ -153,10 +150,10 @@ class _TableVerification:
 
     def _concerns(self, mismatch: Mismatch) -> bool:
         """Whether a key is of the entities that are verified; an item of another one in the same table is not."""
-        if mismatch.source or len(self.sources) == len(self.every):
+        if mismatch.source or len(self.lookups) == len(self.every):
             return True
         owners = {claim.entity.name for claim in claims(self.every, self._key(mismatch))}
-        return bool(owners & self.sources.keys())
+        return bool(owners & self.lookups.keys())
 
     def _key(self, mismatch: Mismatch) -> dict[str, dict[str, str]]:
         names = [key.name for key in self.table.key_attributes]
@@ -164,19 +161,18 @@ class _TableVerification:
 
     def _collision(self, mismatch: Mismatch) -> Difference:
         key = {name: next(iter(value.values())) for name, value in self._key(mismatch).items()}
-        return Difference(Verdict.UNVERIFIABLE, self.table.name, key, reason="several rows become items of this key")
+        return Difference(Verdict.UNVERIFIABLE, self.table.name, key, reason=SEVERAL_ROWS)
 
 
 def _tables(entities: Sequence[Entity]) -> list[Table]:
     return list({entity.table.name: entity.table for entity in entities}.values())
 
 
-async def _expected(control: Connection, sources: Mapping[str, tuple[Entity, RowSource]]) -> int:
+async def _expected(control: Connection, lookups: Iterable[Lookup]) -> int:
     """About how many items there are, from the planner's figures."""
     total = 0
-    for entity, source in sources.values():
-        live = await catalog.require(control, source.table)
-        total += await catalog.estimated_rows(control, live) * len(entity.plan.items)
+    for lookup in lookups:
+        total += await catalog.estimated_rows(control, lookup.live) * len(lookup.entity.plan.items)
     return total
 
 

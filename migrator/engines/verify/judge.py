@@ -10,29 +10,38 @@ import orjson
 from migrator.dynamodb.items import batch_get
 from migrator.engines.verify.canonical import key_line, same
 from migrator.engines.verify.findings import Difference, Verdict
-from migrator.engines.verify.passes import past
-from migrator.mapping import Unencodable, claims, expiry, forward, plain
-from migrator.postgres.errors import errors_explained
+from migrator.mapping import FOREVER, ItemWitness, RowWitness, Unencodable, claims, expiry, forward, plain, row_key
+from migrator.mapping.item_witness import past
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from migrator.dynamodb.client import Client
+    from migrator.engines.verify.lookup import Lookup
     from migrator.mapping import Claim, Entity, Row, Table, WireItem
     from migrator.postgres.connection import Pool
-    from migrator.postgres.rows import Key, RowSource
 
 BATCH: Final = 100
+SEVERAL_ROWS: Final = "several rows become items of this key"
+DISAGREEMENT: Final = (
+    "item and row are equal attribute by attribute, but what they say of each other is not: an error in the mapping's "
+    "code, which its maintainers should hear of"
+)
 _PROTOCOL: Final = frozenset({"_v", "_del"})
 
 
 @dataclass(frozen=True)
 class _Expected:
-    """What the source says of a key: the item it should be (None: none), or why that cannot be said."""
+    """What the source says of a key: the item it should be (None: none), or why that cannot be said.
 
-    claim: Claim | None = None
+    `free`: the row is past its TTL, so that whatever the key holds is right.
+    """
+
+    entity: Entity | None = None
+    row_key: tuple[str, ...] | None = None
+    row: Row | None = None
     item: WireItem | None = None
-    expired: bool = False
+    free: bool = False
     reason: str | None = None
 
 
@@ -41,21 +50,21 @@ class Judge:
 
     Args:
         table: the table.
-        sources: each entity of the table with its rows.
+        lookups: the rows of each entity of the table, by its name.
         client: the target.
         pool: sessions on the source.
         now: the time in Unix seconds, by PostgreSQL's clock.
     """
 
-    def __init__(
-        self, table: Table, sources: Mapping[str, tuple[Entity, RowSource]], client: Client, pool: Pool, now: int
-    ) -> None:
+    def __init__(self, table: Table, lookups: Mapping[str, Lookup], client: Client, pool: Pool, now: int) -> None:
         self.table = table
-        self._sources = sources
-        self._entities = [entity for entity, _ in sources.values()]
+        self._lookups = lookups
+        self._entities = [lookup.entity for lookup in lookups.values()]
         self._client = client
         self._pool = pool
         self._now = now
+        self._row_witnesses = {entity.name: RowWitness(entity) for entity in self._entities}
+        self._item_witness = ItemWitness(table, self._entities)
         self._names = [key.name for key in table.key_attributes]
         self._index_keys = {
             key.name for index in table.indexes for key in (index.partition_key, index.sort_key) if key is not None
@@ -76,50 +85,64 @@ class Judge:
     async def _expected(self, keys: Sequence[WireItem]) -> list[_Expected]:
         """What the rows that could own these keys say of them."""
         expected = [_Expected() for _ in keys]
-        wanted: dict[str, list[tuple[int, Claim, Key]]] = {}
+        wanted: dict[str, list[tuple[int, Claim]]] = {}
         for number, key in enumerate(keys):
             for claim in claims(self._entities, key):
-                if claim.row_key is not None:
-                    wanted.setdefault(claim.entity.name, []).append((number, claim, claim.row_key))
+                wanted.setdefault(claim.entity.name, []).append((number, claim))
         for name, asked in wanted.items():
-            entity, source = self._sources[name]
-            with errors_explained(f"read {source.table}"):
-                async with self._pool.acquire() as connection:
-                    records = await source.by_keys(connection, [key for _, _, key in asked])
-            names = [projected.name for projected in entity.projection]
-            for (number, claim, _), record in zip(asked, records, strict=True):
-                if record is not None:
-                    row = dict(zip(names, record, strict=False))
-                    expected[number] = self._of_row(claim, row, keys[number])
-                else:
-                    expected[number] = _Expected(claim)
+            rows = await self._lookups[name].rows(self._pool, [claim for _, claim in asked])
+            for (number, claim), found in zip(asked, rows, strict=True):
+                expected[number] = self._of_rows(claim, found, keys[number])
         return expected
 
-    def _of_row(self, claim: Claim, row: Row, key: WireItem) -> _Expected:
+    def _of_rows(self, claim: Claim, rows: Sequence[Row], key: WireItem) -> _Expected:
+        if len(rows) > 1:
+            return _Expected(claim.entity, claim.row_key, reason=SEVERAL_ROWS)
+        if not rows:
+            return _Expected(claim.entity, claim.row_key)
+        (row,) = rows
+        known = row_key(claim.entity, row)
+        expired = _expired(claim.entity, row, self._now)
         try:
             items = forward(claim.entity, row)
-            until = expiry(claim.entity.plan, row)
         except Unencodable as error:
-            return _Expected(claim, reason=error.why)
+            return _Expected(claim.entity, known, free=expired, reason=error.why)
         line = key_line(key, self._names)
         item = next((item for item in items if key_line(item, self._names) == line), None)
-        return _Expected(claim, item, expired=until is not None and until <= self._now)
+        return _Expected(claim.entity, known, row, item, free=expired and item is not None)
 
     def _compare(self, key: WireItem, expected: _Expected, actual: WireItem | None) -> Difference | None:
         if actual is not None and "_del" in actual:
             actual = None
-        if expected.expired and expected.item is not None:
+        if expected.free:
             return None
         if expected.reason is not None:
             return self._difference(Verdict.UNVERIFIABLE, key, expected, reason=expected.reason)
         if expected.item is None:
-            if actual is None or self._past(actual):
-                return None
-            return self._difference(Verdict.EXTRA, key, expected)
+            there = actual is not None and not self._past(actual)
+            return self._difference(Verdict.EXTRA, key, expected) if there else None
         if actual is None:
             return self._difference(Verdict.MISSING, key, expected)
-        differing = self._differing(expected.item, actual)
-        return self._difference(Verdict.DIFFERENT, key, expected, differing) if differing else None
+        return self._compare_items(key, expected, expected.item, actual)
+
+    def _compare_items(
+        self, key: WireItem, expected: _Expected, should: WireItem, actual: WireItem
+    ) -> Difference | None:
+        differing = self._differing(should, actual)
+        if differing:
+            return self._difference(Verdict.DIFFERENT, key, expected, differing)
+        if self._agree(expected, actual):
+            return None
+        return self._difference(Verdict.UNVERIFIABLE, key, expected, reason=DISAGREEMENT)
+
+    def _agree(self, expected: _Expected, actual: WireItem) -> bool:
+        """Whether the witnesses, too, find the item to be the row's: a suspect they agree on by now has only moved."""
+        entity, row = expected.entity, expected.row
+        if entity is None or row is None:
+            return False
+        values = [row[projected.name] for projected in entity.projection]
+        said_by_row = self._row_witnesses[entity.name].testify([values], FOREVER).testimonies
+        return all(said in said_by_row for said in self._item_witness.testify([actual], FOREVER))
 
     def _past(self, item: WireItem) -> bool:
         until = item.get(self.table.ttl, {}).get("N") if self.table.ttl is not None else None
@@ -146,18 +169,26 @@ class Judge:
         attributes: Sequence[str] = (),
         reason: str | None = None,
     ) -> Difference:
-        claim = expected.claim
         return Difference(
             verdict,
             self.table.name,
             {name: plain(value) for name, value in key.items()},
-            None if claim is None else claim.entity.name,
-            None if claim is None else claim.row_key,
+            None if expected.entity is None else expected.entity.name,
+            expected.row_key,
             tuple(attributes),
             tuple(name for name in attributes if name in self._index_keys),
             self.table.ttl in attributes,
             reason,
         )
+
+
+def _expired(entity: Entity, row: Row, now: int) -> bool:
+    """Whether a row is past its TTL; where that cannot be told, `forward` says why."""
+    try:
+        until = expiry(entity.plan, row)
+    except Unencodable:
+        return False
+    return until is not None and until <= now
 
 
 def _differing_members(name: str, left: dict[str, Any], right: dict[str, Any]) -> list[str]:

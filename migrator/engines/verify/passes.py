@@ -1,34 +1,35 @@
-"""The two passes: every row's items as they should be, and every item as it is, each reduced to key and digest."""
+"""The two passes: what every row says of its items, and what every item says, each spilled as key and digest."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.scan import scan
-from migrator.engines.verify.canonical import digest, key_line
 from migrator.engines.verify.findings import Difference, Verdict
-from migrator.mapping import Inverse, Unencodable, differing_columns, expiry, forward
-from migrator.mapping.errors import Undecodable
+from migrator.mapping import ItemWitness, RowWitness, Unencodable
 from migrator.postgres.errors import errors_explained
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from migrator.dynamodb.client import Client
     from migrator.dynamodb.pacing import Pace
     from migrator.engines.verify.findings import Report
     from migrator.engines.verify.spill import Spill
-    from migrator.mapping import Entity, Row, Table, WireItem
-    from migrator.postgres.connection import Pool
+    from migrator.mapping import Entity, Table
+    from migrator.postgres.connection import Pool, Record
     from migrator.postgres.rows import Key, RowSource
 
-_PAGE_ROWS: Final = 500
+# Few enough to be still in the processor's cache when they are spilled.
+_PAGE_ROWS: Final = 250
+LED_BACK: Final = 256
+"""One row in so many, from the first on, is led back from its items in full: the witnesses compare values, and that a
+key template gives its columns back is a property of the mapping, not of a row (lint holds it to be so)."""
 
 
 class SourcePass:
-    """Reads a table's rows and spills the items that each should be.
-
-    A row is also led back from its items: a mapping that loses something is found even where both sides agree.
-    """
+    """Reads a table's rows and spills what each says of its items."""
 
     def __init__(self, entity: Entity, source: RowSource, report: Report, spill: Spill, now: int) -> None:
         self.entity = entity
@@ -36,9 +37,7 @@ class SourcePass:
         self._report = report
         self._spill = spill
         self._now = now
-        self._inverse = Inverse(entity)
-        self._names = [projected.name for projected in entity.projection]
-        self._key_names = [key.name for key in entity.table.key_attributes]
+        self._witness = RowWitness(entity, trailing=len(source.key_columns))
 
     async def run(self, pool: Pool) -> None:
         """Reads the whole table."""
@@ -47,38 +46,33 @@ class SourcePass:
             with errors_explained(f"read {self._source.table}"):
                 async with pool.acquire() as connection:
                     page = await self._source.page(connection, after, None, _PAGE_ROWS)
-            for record in page.records:
-                self._row(dict(zip(self._names, record, strict=False)), self._source.key_of(record))
-            count = self._report.rows.get(self.entity.source_name, 0)
-            self._report.rows[self.entity.source_name] = count + len(page.records)
+            self._take(page.records)
             if len(page.records) < _PAGE_ROWS:
                 return
             after = page.last
 
-    def _row(self, row: Row, key: Key) -> None:
-        try:
-            items = forward(self.entity, row)
-            until = expiry(self.entity.plan, row)
-        except Unencodable as error:
-            self._unverifiable(key, error.why)
-            return
-        if until is not None and until <= self._now:
-            self._report.expired += 1
-            return
-        reason = self._returns(row, items)
-        if reason is not None:
+    def _take(self, records: Sequence[Record]) -> None:
+        seen = self._report.rows.get(self.entity.source_name, 0)
+        heard = self._witness.testify(records, self._now)
+        self._spill.add("source", heard.testimonies)
+        self._report.items_expected += len(heard.testimonies)
+        self._report.expired += heard.expired
+        failures = {self._source.key_of(record): reason for record, reason in heard.failures}
+        for record in records[-seen % LED_BACK :: LED_BACK]:
+            reason = self._loss(record)
+            if reason is not None:
+                failures.setdefault(self._source.key_of(record), reason)
+        for key, reason in failures.items():
             self._unverifiable(key, reason)
-        self._report.items_expected += len(items)
-        for item in items:
-            self._spill.add("source", key_line(item, self._key_names), digest(item))
+        self._report.rows[self.entity.source_name] = seen + len(records)
 
-    def _returns(self, row: Row, items: list[WireItem]) -> str | None:
-        """Why the row does not come back from its items, if it does not."""
+    def _loss(self, record: Record) -> str | None:
+        """Why a row does not come back from its items, if it has any and does not."""
         try:
-            differing = differing_columns(self.entity, row, self._inverse.row(items))
-        except Undecodable as error:
-            return f"the inverse fails at {error.where}: {error.reason}"
-        return f"the inverse gives another value of {', '.join(differing)}" if differing else None
+            return self._witness.loss(record, self._now)
+        except Unencodable:
+            # Said already, unless the row is past its TTL.
+            return None
 
     def _unverifiable(self, key: Key, reason: str) -> None:
         self._report.differences.append(
@@ -94,14 +88,14 @@ class SourcePass:
 
 
 class TargetPass:
-    """Scans a table and spills every item that is there."""
+    """Scans a table and spills what every item that is there says. `entities` are all whose items stand in it."""
 
-    def __init__(self, table: Table, report: Report, spill: Spill, now: int) -> None:
+    def __init__(self, table: Table, entities: Sequence[Entity], report: Report, spill: Spill, now: int) -> None:
         self.table = table
         self._report = report
         self._spill = spill
         self._now = now
-        self._key_names = [key.name for key in table.key_attributes]
+        self._witness = ItemWitness(table, entities)
 
     async def run(self, client: Client, pace: Pace, segments: int) -> None:
         """Reads the whole table, `segments` at a time."""
@@ -115,22 +109,4 @@ class TargetPass:
         async for page in pages:
             self._report.read_units += page.consumed
             self._report.items_scanned += len(page.items)
-            for item in page.items:
-                if not self._counts(item):
-                    continue
-                self._spill.add("target", key_line(item, self._key_names), digest(item))
-
-    def _counts(self, item: dict[str, Any]) -> bool:
-        """Whether an item takes part: a tombstone does not, nor does one past its TTL."""
-        if "_del" in item:
-            return False
-        until = item.get(self.table.ttl, {}).get("N") if self.table.ttl is not None else None
-        return until is None or not past(until, self._now)
-
-
-def past(until: str, now: int) -> bool:
-    """Whether a TTL, as its Number's text, has been reached."""
-    try:
-        return float(until) <= now
-    except ValueError:
-        return False
+            self._spill.add("target", self._witness.testify(page.items, self._now))

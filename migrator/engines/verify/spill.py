@@ -18,7 +18,7 @@ import xxhash
 from migrator.errors import MigratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
 Side: TypeAlias = Literal["source", "target"]
@@ -65,13 +65,15 @@ class Spill:
     ) -> None:
         self._stack.close()
 
-    def add(self, side: Side, key: bytes, digest: bytes) -> None:
-        """Takes one item of a side."""
-        number = xxhash.xxh3_64_intdigest(key) % self._count
-        buffer = self._buffers[side][number]
-        buffer += key + b"\t" + digest + b"\n"
-        if len(buffer) >= _BUFFER_BYTES:
-            self._flush(side, number)
+    def add(self, side: Side, statements: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Takes items of a side: the line of each one's key, and its testimony (None equals no other)."""
+        buffers, count = self._buffers[side], self._count
+        for key, testimony in statements:
+            number = xxhash.xxh3_64_intdigest(key) % count
+            buffer = buffers[number]
+            buffer += b"%b\t%b\n" % (key, xxhash.xxh3_128_hexdigest(testimony or b"").encode())
+            if len(buffer) >= _BUFFER_BYTES:
+                self._flush(side, number)
 
     def _flush(self, side: Side, number: int) -> None:
         buffer = self._buffers[side][number]
