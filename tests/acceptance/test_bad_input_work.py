@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import time
 from contextlib import contextmanager
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from tests.support.project import Project
 
 SECONDS = 30
+SMALL_FILES = ("sh", "-c", 'ulimit -f 200; exec "$@"', "sh")
+"""Runs a command that can write no file of more than 200 blocks, of 512 or 1,024 bytes."""
 
 
 @pytest.fixture
@@ -138,15 +139,11 @@ def test_a_disk_that_is_full(project: Project) -> None:
     spill.mkdir()
     # The file in which the coverage of a process is kept would not fit either.
     cramped = project.through(TMPDIR=str(spill), COVERAGE_PROCESS_CONFIG=None, COVERAGE_PROCESS_START=None)
-    done = cramped.migrate("verify", "customers", preexec_fn=_allow_small_files)
+    done = cramped.migrate("verify", "customers", under=SMALL_FILES)
     done.failed(1, f"cannot write its temporary files in {spill}", "File too large", "set TMPDIR")
     assert list(spill.iterdir()) == []
     project.here("copy").succeeded()
     project.here("verify").succeeded()
-
-
-def _allow_small_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
 
 def test_a_mapping_module_that_does_not_import(prepared: Project) -> None:

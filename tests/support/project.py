@@ -173,10 +173,10 @@ class Project:
         with closing(control.connect(session_of(self.dynamodb))) as client:
             admin.apply(client, table, admin.plan(client, table))
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - as Popen takes them
-        """Start `migrate` in a process group of its own, as a shell does."""
+    def start(self, *arguments: str, under: tuple[str, ...] = (), **options: Any) -> subprocess.Popen[str]:  # noqa: ANN401
+        """Start `migrate` in a process group of its own, as a shell does; `under` is a command that runs another."""
         return subprocess.Popen(
-            [sys.executable, "-m", "migrator", *arguments],
+            [*under, sys.executable, "-m", "migrator", *arguments],
             **{
                 "cwd": self.directory,
                 "env": self.environment,
@@ -189,10 +189,10 @@ class Project:
             },
         )
 
-    def migrate(self, *arguments: str, stdin: str | None = None, **options: Any) -> Done:  # noqa: ANN401
+    def migrate(self, *arguments: str, under: tuple[str, ...] = (), stdin: str | None = None) -> Done:
         """Run `migrate` to its end."""
-        given = {} if stdin is None else {"stdin": subprocess.PIPE}
-        with self.start(*arguments, **given, **options) as process:
+        given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+        with self.start(*arguments, under=under, stdin=given) as process:
             try:
                 out, err = process.communicate(stdin, timeout=SECONDS)
             finally:
