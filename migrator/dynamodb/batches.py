@@ -61,11 +61,12 @@ class Written:
 
 @dataclass(slots=True)
 class _Job:
-    """One call of `write`: when it began, until when it may send, and what has become of its items."""
+    """One call of `write`: when it began, until when it may send, what became of its items, and the last refusal."""
 
     began: float
     deadline: float
     written: Written = field(default_factory=Written)
+    throttled: ThrottledError | None = None
 
 
 class BatchWriter:
@@ -191,18 +192,15 @@ class BatchWriter:
         patience = patience or self._client.patience()
         while asyncio.get_running_loop().time() < job.deadline:
             if await patience.pause():
-                job.written.unprocessed_retries += 1
                 return patience
             if self._accepted_at < patience.started:
                 break
             # Others' items were taken meanwhile: the table is slow, not dead, and these have their turn yet.
             patience = self._client.patience()
-        raise self._gave_up(left, patience)
-
-    def _gave_up(self, left: int, patience: Patience) -> GaveUpError:
-        return GaveUpError(
+        last = f"; the last time: {job.throttled.what}" if job.throttled else ""
+        raise GaveUpError(
             f"BatchWriteItem on table {self._table_name} left {left} items unprocessed for "
-            f"{patience.seconds:.1f} s (attempts: {patience.attempts})",
+            f"{patience.seconds:.1f} s (attempts: {patience.attempts}){last}",
             safe="items already written stay, and are written again with the same values",
             next_step="lower `--max-wcu` or raise the table's write capacity, then run the command again",
         )
@@ -221,12 +219,13 @@ class BatchWriter:
             await self._reserve(group, estimate, job)
         reserved = 0.0 if ahead else estimate
         sent = asyncio.get_running_loop().time()
-        deadline = None if job.deadline == float("inf") else job.deadline
+        deadline = min(job.deadline, self._client.patience().deadline)
         try:
             answer = await self._client.call(
                 "BatchWriteItem", body, table=self._table_name, deadline=deadline, paced=True
             )
         except ThrottledError as error:
+            job.throttled = error
             self._settle(group, reserved, 0.0, estimate)
             self._heed(error.throttles, group, sent)
             return group.items
@@ -237,6 +236,7 @@ class BatchWriter:
         job.written.requests += 1
         job.written.consumed += consumed
         job.written.items += len(group.items) - len(left)
+        job.written.unprocessed_retries += bool(left)
         if not taken:
             self._heed(frozenset(), group, sent)
             return left

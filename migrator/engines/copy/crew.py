@@ -169,6 +169,7 @@ class Crew:
             pool=sessions,
             writer=writer,
             now=lambda: int(time.monotonic() + offset),
+            request_seconds=self._limits.request_seconds,
         )
 
 

@@ -37,10 +37,14 @@ _MAX_RANGES: Final = 256
 
 @dataclass(frozen=True)
 class Limits:
-    """What a copy may use: worker processes, and write units per second (None: as many as the table takes)."""
+    """What a copy may use: worker processes, and write units per second (None: as many as the table takes).
+
+    `request_seconds`: how long after rows were read a request that carries them may be sent.
+    """
 
     workers: int = 1
     max_wcu: float | None = None
+    request_seconds: float = 300.0
 
 
 @dataclass(frozen=True)

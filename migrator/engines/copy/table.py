@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from migrator.dynamodb.errors import TooSlowError
 from migrator.engines.copy.progress import Settled
 from migrator.mapping import Encoder, claims
 from migrator.postgres import marks
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from migrator.postgres.rows import Key, RowSource
 
 PAGE_ROWS: Final = 500
+_FIRST_ROWS: Final = 50
+"""Rows of the pages that are read before it is known what the target takes."""
+_PAGE_SECONDS: Final = 4.0
+"""A page holds what the target takes in this time at most. About eight pages share it, so that each is written within
+half a minute, far from its deadline."""
 _WRITES_IN_FLIGHT: Final = 2
 """Pages of one range that may be on their way at once: one is written while the next is read and encoded."""
 
@@ -37,6 +43,7 @@ class _Page:
     last: Key | None
     rows: int
     encoded: Encoded
+    deadline: float
     writing: asyncio.Task[Written]
     done: bool
 
@@ -51,9 +58,10 @@ class TableCopy:
         pool: sessions to read with.
         writer: where items go.
         now: the time in Unix seconds, by PostgreSQL's clock; rows expired by then are left out.
+        request_seconds: how long after rows were read their items may be sent; what is left then is read again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a table's copy
         self,
         entity: Entity,
         source: RowSource,
@@ -62,6 +70,7 @@ class TableCopy:
         pool: Pool,
         writer: BatchWriter,
         now: Callable[[], int],
+        request_seconds: float,
     ) -> None:
         self.entity = entity
         self.log = log
@@ -69,6 +78,9 @@ class TableCopy:
         self._pool = pool
         self._writer = writer
         self._now = now
+        self._request_seconds = request_seconds
+        self._most_rows = PAGE_ROWS
+        self._rows = self._items = 0
         self._encoder = Encoder(entity, trailing=len(source.key_columns))
 
     async def copy_range(self, at: Range, settled: Callable[[Settled, Written], None]) -> None:
@@ -87,21 +99,46 @@ class TableCopy:
                 pending.append(page)
                 after, done = page.last, page.done
                 while pending and (done or len(pending) >= _WRITES_IN_FLIGHT):
-                    at = await self._settle(at, pending[0], settled)
-                    pending.popleft()
+                    try:
+                        at = await self._settle(at, pending[0], settled)
+                        pending.popleft()
+                    except TooSlowError:
+                        self._read_less(pending[0])
+                        await _give_up(pending)
+                        after, done = at.after, False
         finally:
-            for page in pending:
-                page.writing.cancel()
-            await asyncio.gather(*(page.writing for page in pending), return_exceptions=True)
+            await _give_up(pending)
+
+    def _read_less(self, page: _Page) -> None:
+        """A page could not be written by its deadline: from here on pages are smaller, if that can be.
+
+        Raises:
+            TooSlowError: it was of a single row.
+        """
+        if page.rows <= 1:
+            page.writing.result()
+        self._most_rows = max(1, page.rows // 2)
+
+    def _page_rows(self) -> int:
+        """How many rows to read: at most what the target takes in time."""
+        if not self._items:
+            return min(_FIRST_ROWS, self._most_rows)
+        rows = int(self._writer.items_within(_PAGE_SECONDS) * self._rows / self._items)
+        return max(1, min(rows, self._most_rows))
 
     async def _start(self, after: Key | None, until: Key | None) -> _Page:
         """Reads and encodes a page, and begins to write it."""
         with errors_explained(f"read {self.log.source}"):
             async with self._pool.acquire() as connection:
-                page = await self._source.page(connection, after, until, PAGE_ROWS)
+                rows, deadline = self._page_rows(), self._deadline()
+                page = await self._source.page(connection, after, until, rows)
         encoded = self._encoder.encode(page.records, self._now())
-        writing = asyncio.create_task(self._writer.write(encoded.items))
-        return _Page(page.last, len(page.records), encoded, writing, len(page.records) < PAGE_ROWS)
+        writing = asyncio.create_task(self._writer.write(encoded.items, deadline=deadline))
+        return _Page(page.last, len(page.records), encoded, deadline, writing, len(page.records) < rows)
+
+    def _deadline(self) -> float:
+        """Until when items of rows that are read now may be sent."""
+        return asyncio.get_running_loop().time() + self._request_seconds
 
     async def _settle(self, at: Range, page: _Page, settled: Callable[[Settled, Written], None]) -> Range:
         """Waits until a page is written and records it."""
@@ -110,6 +147,10 @@ class TableCopy:
         counts = Counts(page.rows, written.items, page.encoded.expired, len(aside))
         moved = await self.log.settle(at, page.last, counts, set_aside=aside, done=page.done)
         settled(Settled(self.entity.source_name, counts), written)
+        self._rows += page.rows
+        self._items += written.items
+        if page.deadline - asyncio.get_running_loop().time() > self._request_seconds / 2:
+            self._most_rows = min(2 * self._most_rows, PAGE_ROWS)
         return moved
 
     def _set_aside(self, encoded: Encoded, refused: Sequence[Refused]) -> list[SetAside]:
@@ -142,13 +183,22 @@ class TableCopy:
 
     async def _retry(self, connection: Any, mark: int, row_key: Any) -> Counts:  # noqa: ANN401 - asyncpg has no types
         key = tuple(row_key[name] for name in self._source.key_columns)
+        deadline = self._deadline()
         (record,) = await self._source.by_keys(connection, [key])
         if record is None:
             await marks.clear(connection, mark)
             return Counts()
         encoded = self._encoder.encode([record], self._now())
-        written = await self._writer.write(encoded.items)
+        written = await self._writer.write(encoded.items, deadline=deadline)
         if encoded.failures or written.refused:
             return Counts(rows=1, set_aside=1)
         await marks.clear(connection, mark)
         return Counts(rows=1, items=written.items, expired=encoded.expired)
+
+
+async def _give_up(pages: deque[_Page]) -> None:
+    """Stops writing these pages."""
+    for page in pages:
+        page.writing.cancel()
+    await asyncio.gather(*(page.writing for page in pages), return_exceptions=True)
+    pages.clear()
