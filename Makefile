@@ -8,6 +8,8 @@ WORKERS ?= 2
 
 # uv finds the interpreter on this machine, or takes the one that UV_PYTHON names. It never downloads one.
 export UV_PYTHON_DOWNLOADS := never
+# Each command of the tests is a process of its own: compiled once, it starts in a third of the time.
+export UV_COMPILE_BYTECODE := 1
 # The checkout's own environment is meant, whichever one the calling shell has activated.
 unexport VIRTUAL_ENV
 
