@@ -73,7 +73,7 @@ def test_numbers_keep_every_digit() -> None:
         ("1" * 39, "39 significant digits"),
         ("1e400", "a magnitude of"),
         ("1e99999999999999999999", "exponent"),
-        ("[" * 2000, "nested deeper"),
+        ("[" * 2000 + "]" * 2000, "nested deeper"),
         ("[" * 33 + "]" * 33, "nested deeper"),
         (json.dumps({"k" * 65_536: 1}), "a key of over 65535 bytes"),
         (json.dumps({"\u00e9" * 32_768: 1}, ensure_ascii=False), "a key of over 65535 bytes"),

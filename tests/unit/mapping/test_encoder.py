@@ -240,6 +240,33 @@ def test_arrays_with_lower_bounds_are_refused_with_the_policy() -> None:
 
 
 @pytest.mark.parametrize(
+    ("element", "value", "found"),
+    [
+        (sa.Text, ["a", None], [{"S": "a"}, {"NULL": True}]),
+        (sa.Integer, [1, None], [{"N": "1"}, {"NULL": True}]),
+        (sa.Numeric, [Decimal("0E-8"), None], [{"N": "0"}, {"NULL": True}]),
+        (sa.Boolean, [True, None], [{"BOOL": True}, {"NULL": True}]),
+        (pg.JSONB, ["[1]", None], [{"L": [{"N": "1"}]}, {"NULL": True}]),
+        (sa.Date, [], []),
+    ],
+)
+def test_null_in_an_array_leaves_no_doubt(element: Any, value: list[object], found: list[object]) -> None:  # noqa: ANN401 - SQLAlchemy's types
+    result = encoded(entity_of(sa.Column("values", sa.ARRAY(element))), {"id": "a", "values": value})
+    assert (json.loads(result.items[0])["values"], result.doubted) == ({"L": found}, 0)
+
+
+def test_an_array_in_several_dimensions_takes_the_readable_path() -> None:
+    entity = entity_of(sa.Column("values", sa.ARRAY(sa.Integer)))
+    row = {"id": "a", "values": [[1, 2], [None, 4]], "values" + BOUNDS: "[1:2][1:2]"}
+    assert encoded(entity, row).doubted == 1
+    (item,) = items(entity, row)
+    assert item["values"]["L"][1] == {"L": [{"NULL": True}, {"N": "4"}]}
+    documents = entity_of(sa.Column("values", sa.ARRAY(pg.JSONB)))
+    for value, reason in (([["1"]], "several dimensions"), (["null"], "JSON null in an array")):
+        assert reason in refusal(documents, {"id": "a", "values": value}).reason
+
+
+@pytest.mark.parametrize(
     ("element", "members", "found"),
     [
         (sa.Text, ["b", ""], {"SS": ["", "b"]}),
