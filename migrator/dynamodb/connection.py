@@ -6,20 +6,41 @@ The answers are taken apart by httptools, which is llhttp in C; it refuses what 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
 _IDLE_SECONDS: Final = 30.0
-_BUFFER_BYTES: Final = 65_536
 # BatchGetItem answers with up to 16 MB of items, by DynamoDB's own measure; as JSON, binary and small values take more.
 LARGEST_ANSWER: Final = 64 * 2**20
 _FIRST_FINAL_STATUS: Final = 200
+
+
+class Headers(Mapping[str, str]):
+    """An answer's headers, named in lower case. Holds them as they came: finding one is cheaper than decoding all."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: dict[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        wanted = name.encode("latin-1")
+        for raw_name, value in self._raw.items():
+            if raw_name.lower() == wanted:
+                return value.strip().decode("latin-1")
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({name.lower().decode("latin-1") for name in self._raw})
+
+    def __len__(self) -> int:
+        return len(set(self))
 
 
 @dataclass(slots=True)
@@ -35,7 +56,7 @@ class NotHttpError(Exception):
     """What came is not an answer in HTTP/1.1, or one that is too large."""
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(asyncio.Protocol):
     """A connection that is used by one request after the other, never by two at once.
 
     Holds the socket, what has come of the answer, and one deadline: that of the answer while a request is under way,
@@ -46,7 +67,6 @@ class Connection(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self.is_open = False
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._parser = HttpResponseParser(self)
         self._waiter: asyncio.Future[Response] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -98,19 +118,15 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = transport
         self.is_open = True
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
-        """Where asyncio puts what it receives."""
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         """Takes what was received (asyncio calls this)."""
         if self._waiter is None:
             # Nobody has asked for anything.
             self.abort()
             return
-        self._received += nbytes
+        self._received += len(data)
         try:
-            self._parser.feed_data(self._buffer[:nbytes])
+            self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self._keep_alive = False
             if self._response is None:
@@ -123,7 +139,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> None:
         """The other side sends nothing more; asyncio closes the connection after this."""
-        if self._is_body and not self._headers.keys() & {"content-length", "transfer-encoding"}:
+        if self._is_body and not Headers(self._headers).keys() & {"content-length", "transfer-encoding"}:
             # An answer that does not tell its length ends with its connection.
             self._settle(self._answer())
 
@@ -140,12 +156,12 @@ class Connection(asyncio.BufferedProtocol):
         """An answer begins (httptools calls this and the next five): a provisional one, or the one that counts."""
         if self._response is not None:
             self._keep_alive = False
-        self._headers: dict[str, str] = {}
+        self._headers: dict[bytes, bytes] = {}
         self._pieces: list[bytes] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, in the head or behind the last chunk."""
-        self._headers[_lower(name)] = str(value, "latin-1").strip()
+        self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
@@ -164,7 +180,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _answer(self) -> Response:
         self._is_body = False
-        return Response(self._parser.get_status_code(), self._headers, b"".join(self._pieces))
+        return Response(self._parser.get_status_code(), Headers(self._headers), b"".join(self._pieces))
 
     def _settle(self, outcome: Response | Exception) -> None:
         waiter, self._waiter = self._waiter, None
@@ -192,9 +208,3 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._settle(TimeoutError())
         self.abort()
-
-
-@lru_cache(maxsize=256)
-def _lower(name: bytes) -> str:
-    """A header's name in lower case. Servers send the same few in every answer."""
-    return str(name, "latin-1").lower()
