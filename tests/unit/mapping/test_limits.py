@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from migrator.mapping import Attribute, B, Entity, Item, N, S, Table
+from migrator.mapping import Attribute, B, Computed, Entity, Item, N, S, Table
 from migrator.mapping.limits import item_bytes
 from tests.unit.mapping.small import encoded, entity_of, items_of, refusal, table_of
 
@@ -119,6 +119,25 @@ def test_an_array_of_documents_at_the_last_level() -> None:
     for depth, fits in ((30, True), (31, False)):
         row = {"id": "a", "metas": ["[" * depth + "1" + "]" * depth]}
         assert bool(encoded(entity, row).items) is fits
+
+
+def nested(depth: int | None) -> object:
+    """A computed attribute of so many lists in each other."""
+    value: object = 1
+    for _ in range(depth or 0):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("enveloped", [False, True])
+def test_a_computed_attribute_at_the_last_level(enveloped: bool) -> None:  # noqa: FBT001 - a parameter of the case
+    source = table_of(sa.Column("depth", sa.Integer))
+    computed = [Computed("nested", (source.c.depth,), nested)]
+    places = ([], computed) if enveloped else (computed, [])
+    entity = entity_of(source=source, attributes=places[0], data=places[1])
+    assert len(encoded(entity, {"id": "a", "depth": 31 - enveloped}).items) == 1
+    assert len(items_of(entity, {"id": "a", "depth": 31 - enveloped})) == 1
+    assert "32 levels" in refusal(entity, {"id": "a", "depth": 32 - enveloped}).reason
 
 
 def test_rows_below_every_limit_leave_no_doubt() -> None:
