@@ -216,7 +216,7 @@ class BatchWriter:
         guess = len(body) / _BYTES_PER_WRITE_UNIT + len(group.items) / 2
         estimate = self._units_per_guess * guess
         if not ahead:
-            await self._reserve(group, estimate, job)
+            await self._reserve(group, guess, estimate, job)
         reserved = 0.0 if ahead else estimate
         sent = asyncio.get_running_loop().time()
         deadline = min(job.deadline, self._client.patience().deadline)
@@ -226,13 +226,13 @@ class BatchWriter:
             )
         except ThrottledError as error:
             job.throttled = error
-            self._settle(group, reserved, 0.0, estimate)
+            self._settle(group, reserved, 0.0, 0.0, guess)
             self._heed(error.throttles, group, sent)
             return group.items
         left = _unprocessed(answer, self._table_name)
         taken = 1 - len(left) / len(group.items)
         consumed = _consumed(answer, estimate * taken)
-        self._settle(group, reserved, consumed, estimate * (1 - taken))
+        self._settle(group, reserved, consumed, taken, guess)
         job.written.requests += 1
         job.written.consumed += consumed
         job.written.items += len(group.items) - len(left)
@@ -245,24 +245,23 @@ class BatchWriter:
         self._units_per_item += _WEIGHT * (consumed / (len(group.items) * taken) - self._units_per_item)
         return await self._explain(left, group, sent, job) if left else left
 
-    async def _reserve(self, group: Group, estimate: float, job: _Job) -> None:
+    async def _reserve(self, group: Group, guess: float, estimate: float, job: _Job) -> None:
         """Waits for the turn of a request at each pace that it must keep."""
-        loop = asyncio.get_running_loop()
         reserved: list[Pace] = []
-        for pace in (*group.lanes, self._pace):
-            if not await pace.reserve(estimate, job.deadline, divisible=len(group.items) > 1):
-                for other in reserved:
-                    other.settle(estimate, 0.0)
-                if loop.time() < job.deadline:
+        for pace, units in (*((lane, guess) for lane in group.lanes), (self._pace, estimate)):
+            if not await pace.reserve(units, job.deadline, divisible=len(group.items) > 1):
+                for lane in reserved:
+                    lane.settle(guess, 0.0)
+                if asyncio.get_running_loop().time() < job.deadline:
                     raise _TooLargeError
                 raise GaveUpError(f"BatchWriteItem on table {self._table_name} was not sent: its deadline had passed")
             reserved.append(pace)
 
-    def _settle(self, group: Group, reserved: float, consumed: float, refused: float) -> None:
-        """Accounts for a request; lanes are counted in estimates, since DynamoDB states no other figure for them."""
-        self._pace.settle(reserved, consumed, refused)
+    def _settle(self, group: Group, reserved: float, consumed: float, taken: float, guess: float) -> None:
+        """Accounts for a request. Lanes are counted in guesses: DynamoDB states no figure for them alone."""
+        self._pace.settle(reserved, consumed, self._units_per_guess * guess * (1 - taken))
         for lane in group.lanes:
-            lane.settle(reserved, reserved - refused, refused)
+            lane.settle(guess, guess * taken, guess * (1 - taken))
 
     def _heed(self, throttles: frozenset[Throttle], group: Group, sent: float) -> None:
         """Slows what was at its limit when the whole request was refused."""

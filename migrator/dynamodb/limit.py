@@ -14,16 +14,20 @@ from typing import Final
 
 _UNDER: Final = 0.98
 """The share of the limit that is used while it is held: the rest settles what was throttled, and fills the bucket."""
-_DOUBLING_SECONDS: Final = 0.25
+_DOUBLING_SECONDS: Final = 0.5
 _GAP_SECONDS: Final = 1.0
 _LEAST_SECONDS: Final = 1.0
 _LEAST_TURNS: Final = 16
 _DEEPEST_CUT: Final = 0.1
 _FIRST_HOLD: Final = 1
-_LONGEST_HOLD: Final = 32
+_LONGEST_HOLD: Final = 16
 _HOLD_SECONDS: Final = 2.0
 _HOLD_TURNS: Final = 16
-_SAME: Final = 0.1
+_SAME: Final = 0.15
+_BISECTIONS: Final = 20
+_STEPS: Final = 50
+_GROWN: Final = 1.5
+_DRIFT: Final = 1.02
 _SIMILAR: Final = 2.5
 _FUTILE_CUTS: Final = 3
 _FASTEST: Final = 1e9
@@ -33,7 +37,7 @@ class FoundLimit:
     """A rate that follows what is taken. Pure: the time is given, in seconds of any clock that does not go back.
 
     Args:
-        rate: units per second to begin with. Until something is throttled, it doubles every quarter of a second in
+        rate: units per second to begin with. Until something is throttled, it doubles every half second in
             which it is used up.
     """
 
@@ -51,7 +55,7 @@ class FoundLimit:
         self._held_seconds = 0.0
         self._held_turns = 0
         self._climbed = 0.0
-        self._accepted_climbing = 0.0
+        self._drew = self._keeps = False
         self._refused_share = 0.0
         self._futile = 0
 
@@ -71,8 +75,6 @@ class FoundLimit:
         """A request was answered: so many units of it were accepted and refused."""
         self._accepted += accepted
         self._refused += refused
-        if self._climbed:
-            self._accepted_climbing += accepted
 
     def throttled(self, sent: float, now: float) -> bool:
         """Something sent at that time was refused for this limit; returns whether the rate was cut for it.
@@ -95,14 +97,39 @@ class FoundLimit:
         """The limit as this throttling shows it.
 
         Where the bucket has run over since the last one, what ran over is missing from what was accepted. But then the
-        bucket was full when the rate began to climb; it holds a second's units at least, and still held almost what
-        the request took that was throttled.
+        bucket was full while the rate climbed to the limit, and held a second's units at least, all but a request of
+        which have been drawn since: that tells the limit too. A bucket that keeps more makes this figure too high,
+        which shows in a throttling during the hold after it; such a bucket does not run over.
         """
-        measured = self._accepted / self._seconds
-        if not self._climbed:
-            return measured
+        average = self._accepted / self._seconds
+        if self.limit is None or not self._climbed:
+            self._keeps = self._keeps or (self._drew and self._holds)
+            self._drew = False
+            return average
+        drawn = self._limit_drawn(average)
+        if self._keeps and drawn < _GROWN * average:
+            # A little more each time, so that one wrong conclusion does not stay for ever.
+            return max(average, min(_DRIFT * self.limit, drawn))
+        self._drew = True
+        return drawn
+
+    def _limit_drawn(self, at_least: float) -> float:
+        """The limit at which the climb has emptied a bucket that was full and holds a second's units."""
+        low, high = at_least, self.rate
         request = (self._accepted + self._refused) / self._turns
-        return max(measured, (self._accepted_climbing + request) / (self._climbed + 1))
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._drawn(middle) > middle - request else (low, middle)
+        return low
+
+    def _drawn(self, limit: float) -> float:
+        """Units that the climb has drawn from a bucket into which so many a second flow."""
+        steps = [(step + 0.5) / _STEPS * self._climbed for step in range(_STEPS)]
+        return sum(max(0.0, self._climb(seconds) - limit) for seconds in steps) / _STEPS * self._climbed
+
+    def _climb(self, seconds: float) -> float:
+        """The rate so long after the end of a hold."""
+        return _UNDER * (self.limit or 0.0) * (1 + 0.01 * seconds + (seconds / 20) ** 3)
 
     def _cut(self, limit: float) -> None:
         if self.limit is None or abs(limit / self.limit - 1) > _SAME:
@@ -111,7 +138,7 @@ class FoundLimit:
             self._hold = min(2 * self._hold, _LONGEST_HOLD)
         self.limit = limit
         self.rate = _UNDER * limit
-        self._held_seconds = self._climbed = self._accepted_climbing = 0.0
+        self._held_seconds = self._climbed = 0.0
         self._held_turns = 0
 
     def _is_futile(self, share: float) -> bool:
@@ -141,5 +168,4 @@ class FoundLimit:
             self._held_turns += 1
         else:
             self._climbed += elapsed
-            climb = 1 + 0.01 * self._climbed + (self._climbed / 20) ** 3
-            self.rate = min(_UNDER * self.limit * climb, _FASTEST)
+            self.rate = min(self._climb(self._climbed), _FASTEST)
