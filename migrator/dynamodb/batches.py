@@ -31,6 +31,8 @@ _BETWEEN_ITEMS: Final = b'}},{"PutRequest":{"Item":'
 _END: Final = b"}}]}}"
 _BYTES_PER_WRITE_UNIT: Final = 1024
 _REQUEST_SECONDS: Final = 0.5
+_SAFE: Final = "items already written stay, and are written again with the same values"
+_NEXT_STEP: Final = "raise the table's write capacity or lower `--max-wcu`, then run the command again"
 _WEIGHT: Final = 0.1
 """Of the latest request in what is known of all: what items consume changes from page to page, not at every request."""
 
@@ -201,8 +203,8 @@ class BatchWriter:
         raise GaveUpError(
             f"BatchWriteItem on table {self._table_name} left {left} items unprocessed for "
             f"{patience.seconds:.1f} s (attempts: {patience.attempts}){last}",
-            safe="items already written stay, and are written again with the same values",
-            next_step="lower `--max-wcu` or raise the table's write capacity, then run the command again",
+            safe=_SAFE,
+            next_step=_NEXT_STEP,
         )
 
     async def _send(self, group: Group, job: _Job, *, ahead: bool = False) -> Sequence[str]:
@@ -254,7 +256,12 @@ class BatchWriter:
                     lane.settle(guess, 0.0)
                 if asyncio.get_running_loop().time() < job.deadline:
                     raise _TooLargeError
-                raise GaveUpError(f"BatchWriteItem on table {self._table_name} was not sent: its deadline had passed")
+                raise GaveUpError(
+                    f"BatchWriteItem on table {self._table_name} was not sent before its deadline, at "
+                    f"{self._pace.rate:.1f} write units per second",
+                    safe=_SAFE,
+                    next_step=_NEXT_STEP,
+                )
             reserved.append(pace)
 
     def _settle(self, group: Group, reserved: float, consumed: float, taken: float, guess: float) -> None:

@@ -17,6 +17,7 @@ from migrator.dynamodb.errors import (
     ServerFaultError,
     TableBusyError,
     TableMissingError,
+    Throttle,
     ThrottledError,
     TransientError,
     UnknownAnswerError,
@@ -100,3 +101,41 @@ def test_a_missing_privilege_is_named() -> None:
 def test_a_refused_signature_does_not_repeat_what_was_signed() -> None:
     found = error("InvalidSignatureException", "The Canonical String should have been 'x-amz-security-token:SECRET'")
     assert "SECRET" not in f"{found.what} {found.next_step}"
+
+
+TABLE_ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
+
+
+@pytest.mark.parametrize(
+    ("reason", "resource", "throttle"),
+    [
+        ("TableWriteProvisionedThroughputExceeded", TABLE_ARN, Throttle()),
+        ("TableWriteMaxOnDemandThroughputExceeded", TABLE_ARN, Throttle()),
+        ("TableWriteAccountLimitExceeded", TABLE_ARN, Throttle()),
+        ("TableReadKeyRangeThroughputExceeded", TABLE_ARN, Throttle(key_range=True)),
+        ("IndexWriteProvisionedThroughputExceeded", f"{TABLE_ARN}/index/by-date", Throttle("by-date")),
+        ("IndexWriteKeyRangeThroughputExceeded", f"{TABLE_ARN}/index/by-date", Throttle("by-date", key_range=True)),
+    ],
+)
+@pytest.mark.parametrize(
+    ("code", "member"),
+    [
+        ("ProvisionedThroughputExceededException", "ThrottlingReasons"),
+        ("ThrottlingException", "throttlingReasons"),
+    ],
+)
+def test_what_is_throttled_is_told_by_dynamodbs_reasons(
+    code: str, member: str, reason: str, resource: str, throttle: Throttle
+) -> None:
+    body = orjson.dumps({"__type": f"x#{code}", member: [{"reason": reason, "resource": resource}]})
+    found = error_of_answer(ATTEMPT, 400, body)
+    assert isinstance(found, ThrottledError)
+    assert found.throttles == {throttle}
+
+
+@pytest.mark.parametrize("reasons", [[], None, ["new"], [{}], [{"reason": 7}]])
+def test_a_throttling_without_reasons_that_can_be_read_names_nothing(reasons: object) -> None:
+    body = orjson.dumps({"__type": "x#ThrottlingException", "throttlingReasons": reasons})
+    found = error_of_answer(ATTEMPT, 400, body)
+    assert isinstance(found, ThrottledError)
+    assert found.throttles == frozenset()
