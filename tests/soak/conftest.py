@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.support.stores import Database, DynamoDBStore
 
 HUNDRED_THOUSAND = 100_000
+SMALL = 2_000
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,16 @@ def large(
 ) -> Iterator[Migration]:
     """The 100,000 rows, nothing copied yet."""
     with migration(postgres_server, large_template, dynamodb, renamed, monkeypatch) as prepared:
+        yield prepared
+
+
+@pytest.fixture
+def miyabi(postgres_server: Database, dynamodb: DynamoDBStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Migration]:
+    """A small reference mix, nothing copied yet."""
+    with (
+        source_template(postgres_server, metadata, reference_mix(SMALL)) as template,
+        migration(postgres_server, template, dynamodb, renamed, monkeypatch) as prepared,
+    ):
         yield prepared
 
 

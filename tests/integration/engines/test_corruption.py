@@ -1,0 +1,17 @@
+"""Every corruption of the target is found and named, on items of all entities, and nothing else is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.support.corrupting import add_rows, assert_all_found
+
+if TYPE_CHECKING:
+    from tests.support.migration import Migration
+
+
+async def test_every_corruption_is_found_and_named(miyabi: Migration) -> None:
+    await add_rows(miyabi)
+    await miyabi.copy()
+    made = await assert_all_found(miyabi, seed=1)
+    assert made.total() >= 200
