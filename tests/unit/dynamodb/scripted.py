@@ -66,7 +66,9 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    script: Callable[[Peer], Awaitable[None]], tls: ssl.SSLContext | None = None
+    script: Callable[[Peer], Awaitable[None]],
+    tls: ssl.SSLContext | None = None,
+    at: tuple[str, int] = ("127.0.0.1", 0),
 ) -> AsyncIterator[Served]:
     """A server that runs the script for each connection, and closes it when the script ends."""
     served = Served()
@@ -84,7 +86,7 @@ async def serving(
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(serve, *at, ssl=tls)
     served.port = server.sockets[0].getsockname()[1]
     try:
         yield served

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,6 +85,61 @@ async def test_tls_that_never_begins_is_given_up_after_the_time_to_connect() -> 
     ):
         with pytest.raises(UnreachableError, match="no connection in time"):
             await transport(request())
+
+
+def addresses(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let every name have these addresses."""
+
+    async def getaddrinfo(_host: str, port: int, **_: int) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (name, port)) for name in names]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+
+
+async def test_the_next_address_of_a_name_is_tried_where_one_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses(monkeypatch, "127.0.0.2", "127.0.0.1")
+    async with serving(answer_all) as server, transport_to(f"http://dynamodb.example:{server.port}") as transport:
+        assert (await transport(request())).body == b"{}"
+
+
+async def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses(monkeypatch, "127.0.0.2", "127.0.0.1")
+    async with serving(answer_all, server_tls()) as server, serving(stall, at=("127.0.0.2", server.port)) as dead:
+        url = f"https://127.0.0.1:{server.port}"
+        async with transport_to(url, connect_timeout=2.0) as transport:
+            assert (await transport(request())).body == b"{}"
+        assert (dead.connections, server.connections) == (1, 1)
+
+
+async def test_a_name_without_an_address_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses(monkeypatch)
+    async with transport_to("http://dynamodb.example") as transport:
+        with pytest.raises(UnreachableError, match="the name has no address"):
+            await transport(request())
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_requests_cancelled_while_they_connect_leave_no_socket(
+    monkeypatch: pytest.MonkeyPatch, *, tls: bool
+) -> None:
+    addresses(monkeypatch, "127.0.0.1")
+    scheme = "https" if tls else "http"
+    async with (
+        serving(answer_all, server_tls() if tls else None) as server,
+        transport_to(f"{scheme}://127.0.0.1:{server.port}") as transport,
+    ):
+        for round_ in range(60):
+            tasks = [asyncio.create_task(transport(request())) for _ in range(4)]
+            for _ in range(round_ % 15):
+                await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        assert (await transport(request())).body == b"{}"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert [str(warning.message) for warning in caught if "socket" in str(warning.message)] == []
 
 
 async def test_a_connection_cut_while_tls_begins_is_worth_another_attempt() -> None:
