@@ -11,7 +11,7 @@ import orjson
 
 from migrator.dynamodb.errors import TooSlowError
 from migrator.engines.copy.progress import Settled
-from migrator.mapping import Encoder, claims
+from migrator.mapping import Encoder
 from migrator.postgres import marks
 from migrator.postgres.checkpoints import Counts
 from migrator.postgres.errors import errors_explained
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from migrator.dynamodb.batches import BatchWriter, Refused, Written
     from migrator.mapping import Encoded, Entity
     from migrator.postgres.checkpoints import CopyLog, Range
-    from migrator.postgres.connection import Pool
+    from migrator.postgres.connection import Pool, Record
     from migrator.postgres.rows import Key, RowSource
 
 PAGE_ROWS: Final = 500
@@ -41,11 +41,16 @@ class _Page:
     """A page on its way: what it is made of, and the writing of its items."""
 
     last: Key | None
-    rows: int
+    records: Sequence[Record]
     encoded: Encoded
     deadline: float
     writing: asyncio.Task[Written]
     done: bool
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return len(self.records)
 
 
 class TableCopy:
@@ -134,7 +139,7 @@ class TableCopy:
                 page = await self._source.page(connection, after, until, rows)
         encoded = self._encoder.encode(page.records, self._now())
         writing = asyncio.create_task(self._writer.write(encoded.items, deadline=deadline))
-        return _Page(page.last, len(page.records), encoded, deadline, writing, len(page.records) < rows)
+        return _Page(page.last, page.records, encoded, deadline, writing, len(page.records) < rows)
 
     def _deadline(self) -> float:
         """Until when items of rows that are read now may be sent."""
@@ -143,7 +148,7 @@ class TableCopy:
     async def _settle(self, at: Range, page: _Page, settled: Callable[[Settled, Written], None]) -> Range:
         """Waits until a page is written and records it."""
         written = await page.writing
-        aside = self._set_aside(page.encoded, written.refused)
+        aside = self._set_aside(page, written.refused)
         counts = Counts(page.rows, written.items, page.encoded.expired, len(aside))
         moved = await self.log.settle(at, page.last, counts, set_aside=aside, done=page.done)
         settled(Settled(self.entity.source_name, counts), written)
@@ -153,22 +158,24 @@ class TableCopy:
             self._most_rows = min(2 * self._most_rows, PAGE_ROWS)
         return moved
 
-    def _set_aside(self, encoded: Encoded, refused: Sequence[Refused]) -> list[SetAside]:
+    def _set_aside(self, page: _Page, refused: Sequence[Refused]) -> list[SetAside]:
         """The rows of a page that have no items, each with its reason."""
         aside = {
             self._source.key_of(record): failure.why
-            for record, failure in zip(encoded.failed, encoded.failures, strict=True)
+            for record, failure in zip(page.encoded.failed, page.encoded.failures, strict=True)
         }
-        for item in refused:
-            key = self._owner(orjson.loads(item.item))
-            aside[key] = f"DynamoDB refused an item of the row ({item.code})"
+        codes = {self._item_key(item.item): item.code for item in refused}
+        for record in page.records if codes else ():
+            for item in self._encoder.encode([record]).items:
+                code = codes.get(self._item_key(item))
+                if code is not None:
+                    aside[self._source.key_of(record)] = f"DynamoDB refused an item of the row ({code})"
         return [SetAside(self._source.named_key(key), reason) for key, reason in aside.items()]
 
-    def _owner(self, item: dict[str, Any]) -> Key:
-        for claim in claims([self.entity], item):
-            if claim.row_key is not None:
-                return claim.row_key
-        return tuple("?" for _ in self._source.key_columns)
+    def _item_key(self, text: str) -> bytes:
+        """The key attributes of an item's JSON text, the same for equal items."""
+        item = orjson.loads(text)
+        return orjson.dumps([item[attribute.name] for attribute in self.entity.table.key_attributes])
 
     async def retry_set_aside(self) -> Counts:
         """Tries again the rows that earlier runs have set aside; returns what became of them."""

@@ -13,6 +13,7 @@ from migrator.mapping import owned_keys
 from migrator.postgres import marks
 from tests.integration.engines.conftest import TOTAL
 from tests.support.faults import Answer, Exchange
+from tests.support.narrow import by_value
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -169,3 +170,17 @@ async def test_a_row_whose_item_dynamodb_refuses_is_set_aside(behind_proxy: Migr
     again = await behind_proxy.copy()
     assert sum(again.waiting.values()) == 0
     assert await behind_proxy.actual() == expected
+
+
+async def test_a_refused_item_names_its_row_whatever_its_key_is_made_of(narrow: Migration, proxy: FaultProxy) -> None:
+    migration = by_value(narrow).through(proxy.endpoint_url)
+    async with narrow.session() as session:
+        await session.execute("INSERT INTO readings SELECT n, 'value ' || n FROM generate_series(1, 60) AS n")
+    refusing = proxy.inject(RefuseKey({"PK": {"S": "READING#value 42"}}))
+    outcome = await migration.copy()
+    assert outcome.total.items == 59
+    ((mark,),) = (await all_aside(migration)).values()
+    assert mark.row_key == {"id": "42"}
+    proxy.remove(refusing)
+    assert (await migration.copy()).waiting == {"readings": 0}
+    assert await migration.actual() == await migration.expected()

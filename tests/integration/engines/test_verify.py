@@ -18,11 +18,12 @@ from migrator.dynamodb.client import Client
 from migrator.engines.copy import table as copy_of_table
 from migrator.engines.verify import Verdict, job
 from migrator.errors import ConfigurationError, SourceError, TargetError
-from migrator.mapping import Attribute, Computed, Encoder, Model, forward, owned_keys
+from migrator.mapping import Computed, Encoder, Model, forward, owned_keys
 from migrator.postgres import verifications
 from tests.integration.engines.conftest import TOTAL
 from tests.support.faults import Cut, Delay, Stall, Unprocessed, server_error, throttle
 from tests.support.kills import ROOT
+from tests.support.narrow import by_value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,15 +187,6 @@ async def test_changes_of_the_source_since_the_copy_are_differences(copied: Migr
         lookup: (Verdict.DIFFERENT, ("Data.status",), ()),
         **dict.fromkeys(gone, (Verdict.EXTRA, (), ())),
     }
-
-
-def by_value(narrow: Migration) -> Migration:
-    """The narrow model with items under the value, which is declared to tell rows apart as the primary key does."""
-    reading = narrow.entity("READING")
-    item = replace(reading.items[0], partition_key="READING#{value}")
-    number = Attribute("id", reading.source.c.id)
-    unique = [(reading.source.c.value,)]
-    return replace(narrow, model=Model("narrow", [replace(reading, items=[item], attributes=[number], unique=unique)]))
 
 
 async def test_items_under_another_unique_set_are_judged_by_their_rows(narrow: Migration) -> None:
