@@ -111,7 +111,7 @@ def test_a_table_that_takes_nothing_ends_with_the_patience() -> None:
 
 def test_a_table_that_takes_an_item_now_and_then_is_not_given_up() -> None:
     async def work() -> None:
-        table = Table(leave=lambda request: 25 if request % 12 else 3 - request // 12)
+        table = Table(leave=lambda request: 25 if request % 14 else 3 - request // 14)
         async with Client(session(), transport=table.send, patience=60.0) as client:
             written = await BatchWriter(client, "t").write([item(number) for number in range(3)])
         assert written.items == 3

@@ -12,13 +12,13 @@ import pytest
 from migrator.dynamodb import Client, Pace, scan
 from migrator.dynamodb.errors import GaveUpError
 from tests.support.metered_dynamodb import MeteredTable
-from tests.unit.dynamodb.wire import error_answer, run_at_once, session
+from tests.unit.dynamodb.wire import error_answer, run_at_once, seeded, session
 
 if TYPE_CHECKING:
     from migrator.dynamodb import Request, Response
     from tests.support.metered_dynamodb import Metered
 
-ITEMS = 1_200
+ITEMS = 2_400
 
 
 def filled(table: MeteredTable) -> MeteredTable:
@@ -29,14 +29,14 @@ def filled(table: MeteredTable) -> MeteredTable:
 
 @pytest.mark.parametrize("segments", [1, 4])
 @pytest.mark.parametrize(
-    ("read_units", "max_units", "warm_up"), [(5.0, None, 60.0), (20.0, None, 15.0), (1000.0, 10.0, 2.0)]
+    ("read_units", "max_units", "warm_up"), [(5.0, None, 60.0), (20.0, None, 25.0), (1000.0, 10.0, 2.0)]
 )
 def test_a_table_is_read_at_its_limit_or_the_operators(
     segments: int, read_units: float, max_units: float | None, warm_up: float
 ) -> None:
     async def work() -> tuple[float, Metered]:
         table = filled(MeteredTable(read_units=read_units, clock=asyncio.get_running_loop().time))
-        async with Client(session(), transport=table.send) as client:
+        async with Client(session(), backoff=seeded(), transport=table.send) as client:
             pace = Pace(max_units)
 
             async def segment(number: int) -> int:
@@ -59,7 +59,7 @@ def test_a_table_is_read_at_its_limit_or_the_operators(
 def test_pages_have_the_size_that_was_asked_for_where_the_table_gives_them() -> None:
     async def work() -> None:
         table = filled(MeteredTable(clock=asyncio.get_running_loop().time))
-        async with Client(session(), transport=table.send) as client:
+        async with Client(session(), backoff=seeded(), transport=table.send) as client:
             sizes = [len(page.items) async for page in scan(client, "t", limit=1_000)]
             assert sum(sizes) == ITEMS
             assert set(sizes[:-1]) == {266}  # 1 MB each
@@ -76,7 +76,7 @@ def test_a_table_that_gives_nothing_ends_with_the_patience() -> None:
             sizes.append(orjson.loads(request.body).get("Limit", 0))
             return error_answer("ProvisionedThroughputExceededException")
 
-        async with Client(session(), transport=refuse, patience=60.0) as client:
+        async with Client(session(), backoff=seeded(), transport=refuse, patience=60.0) as client:
             with pytest.raises(GaveUpError, match="Scan on table t was throttled"):
                 await anext(scan(client, "t"))
         assert sizes[-1] == 1

@@ -11,7 +11,7 @@ import pytest
 from migrator.dynamodb import BatchWriter, Client, Layout, Pace
 from migrator.dynamodb.errors import GaveUpError, TooSlowError
 from tests.support.metered_dynamodb import MeteredTable
-from tests.unit.dynamodb.wire import error_answer, run_at_once, session
+from tests.unit.dynamodb.wire import error_answer, run_at_once, seeded, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ async def keep_writing(
 ) -> None:
     """Write pages as a copy does, several at a time, until cancelled."""
     written = 0
-    async with Client(session(), transport=table.send) as client:
+    async with Client(session(), backoff=seeded(), transport=table.send) as client:
         writer = BatchWriter(client, table.name, pace=pace, layout=LAYOUT)
 
         async def hand() -> None:
@@ -104,8 +104,8 @@ def test_a_limit_with_burst_is_found_once_the_burst_is_spent() -> None:
 
 
 def test_processes_that_do_not_know_of_each_other_find_the_limit_together() -> None:
-    found = measured(60.0, 300.0, write_units=150.0, paces=[None] * 3)
-    assert 0.95 * 150.0 <= found.taken / 240.0 <= 1.01 * 150.0
+    found = measured(60.0, 240.0, write_units=300.0, paces=[None] * 2)
+    assert 0.95 * 300.0 <= found.taken / 180.0 <= 1.01 * 300.0
     assert found.throttled < 0.02 * found.requests
 
 
@@ -116,7 +116,7 @@ def test_a_limit_that_is_raised_or_lowered_is_found_again() -> None:
         taken = []
         for units in (100.0, 400.0, 50.0):
             table.limit(units)
-            await asyncio.sleep(140.0)
+            await asyncio.sleep(300.0)
             before = table.metered.taken
             await asyncio.sleep(60.0)
             taken.append((table.metered.taken - before) / 60.0 / units)
@@ -148,7 +148,7 @@ async def side_by_side(
     table: MeteredTable, *makers: Callable[[int], str], warm_up: float, until: float
 ) -> list[set[tuple[str, ...]]]:
     """Write pages of each kind at once through one writer; returns the keys that were written after the warm-up."""
-    async with Client(session(), transport=table.send) as client:
+    async with Client(session(), backoff=seeded(), transport=table.send) as client:
         writer = BatchWriter(client, "t", layout=LAYOUT)
 
         async def write(make: Callable[[int], str], first: int) -> None:
@@ -201,7 +201,7 @@ def test_a_hot_partition_slows_its_keys_and_not_the_others() -> None:
 def test_requests_are_no_larger_than_a_small_table_takes() -> None:
     async def work() -> float:
         table = MeteredTable(write_units=5.0, clock=asyncio.get_running_loop().time)
-        async with Client(session(), transport=table.send, patience=60.0) as client:
+        async with Client(session(), backoff=seeded(), transport=table.send, patience=60.0) as client:
             written = await BatchWriter(client, "t").write([item(number, size=2500) for number in range(200)])
         assert written.items == len(table.items) == 200
         return asyncio.get_running_loop().time()
@@ -213,7 +213,7 @@ def test_requests_are_no_larger_than_a_small_table_takes() -> None:
 def test_an_item_larger_than_a_seconds_units_is_written() -> None:
     async def work() -> None:
         table = MeteredTable(write_units=5.0, clock=asyncio.get_running_loop().time)
-        async with Client(session(), transport=table.send, patience=60.0) as client:
+        async with Client(session(), backoff=seeded(), transport=table.send, patience=60.0) as client:
             written = await BatchWriter(client, "t").write([item(number, size=20_000) for number in range(6)])
         assert written.items == 6
 
@@ -222,7 +222,7 @@ def test_an_item_larger_than_a_seconds_units_is_written() -> None:
 
 def test_what_a_slow_table_has_not_taken_by_the_deadline_is_told_apart_from_a_dead_one() -> None:
     async def work(table: MeteredTable, sent: Transport) -> None:
-        async with Client(session(), transport=sent, patience=60.0) as client:
+        async with Client(session(), backoff=seeded(), transport=sent, patience=60.0) as client:
             deadline = asyncio.get_running_loop().time() + 30.0
             await BatchWriter(client, table.name).write([item(number) for number in range(1000)], deadline=deadline)
 

@@ -53,7 +53,7 @@ def test_all_who_share_a_pace_keep_it_together_in_their_order() -> None:
 
 def test_without_a_limit_the_pace_doubles_from_that_of_a_new_table_for_as_long_as_nothing_is_throttled() -> None:
     assert seconds_for(Pace(), [50.0] * 40) == pytest.approx(0.3, abs=0.1)
-    assert seconds_for(Pace(), [50.0] * 20_000) < 2.5
+    assert seconds_for(Pace(), [50.0] * 20_000) < 5.0
 
 
 @pytest.mark.parametrize("units", [0.0, -1.0])

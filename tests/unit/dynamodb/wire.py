@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import selectors
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import botocore.session
 import orjson
 from botocore.credentials import Credentials
 
-from migrator.dynamodb import Response, Session
+from migrator.dynamodb import Backoff, Response, Session
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -25,6 +26,11 @@ ENDPOINT = "https://dynamodb.eu-west-1.amazonaws.com"
 def session(endpoint_url: str = ENDPOINT) -> Session:
     credentials = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
     return Session("eu-west-1", endpoint_url, credentials, botocore.session.Session())
+
+
+def seeded() -> Backoff:
+    """Delays that are the same in every run."""
+    return Backoff(random=random.Random(1))  # noqa: S311 - nothing here is a secret
 
 
 def answer(content: Mapping[str, Any], status: int = 200) -> Response:
