@@ -6,6 +6,10 @@ to the next, over the seconds between, *are* the limit, whatever was offered and
 throttling sets the rate to a little under that figure at once, where halving and climbing again would leave a quarter
 unused; the rate is held, then raised along a cubic, slow near the limit and fast beyond it, in case the limit has
 grown. A limit that is met again and again at the same figure is tried ever more rarely.
+
+A rate that is held just under the limit is refused nothing. Where cut after cut is, the refusals have a cause that no
+rate cures (a failing replica, a throttled neighbour), and following them would bring the work to a stand: such a share
+of refusals is borne (`_Blame`).
 """
 
 from __future__ import annotations
@@ -28,9 +32,48 @@ _BISECTIONS: Final = 20
 _STEPS: Final = 50
 _GROWN: Final = 1.5
 _DRIFT: Final = 1.02
-_SIMILAR: Final = 2.5
-_FUTILE_CUTS: Final = 3
+_FUTILE_CUTS: Final = 4
+_LEAST_DECLINE: Final = 0.9
+_BORNE_TURNS: Final = 128
+_BORNE: Final = 2.5
+_BORNE_AT_LEAST: Final = 0.03
 _FASTEST: Final = 1e9
+
+
+class _Blame:
+    """Whether what is refused has the rate as its cause: then a cut ends it.
+
+    Holds the cuts that did not: how many in a row, the rate before the first of them, and what they saw.
+    """
+
+    def __init__(self) -> None:
+        self.borne = 0.0
+        self.rate = 0.0
+        self._cuts = 0
+        self._accepted = 0.0
+        self._refused = 0.0
+
+    def cut(self, rate: float, accepted: float, refused: float, *, under: bool) -> bool:
+        """A cut is about to be made at this rate; returns whether it would be of no use, as those before it were.
+
+        `under`: the rate was under the limit as it was measured last, where nothing should have been refused.
+        """
+        self._cuts = self._cuts + 1 if under and refused < accepted else max(0, self._cuts - 1)
+        if not self._cuts:
+            self.rate = rate
+            self._accepted = self._refused = 0.0
+            return False
+        self._accepted += accepted
+        self._refused += refused
+        if self._cuts < _FUTILE_CUTS or rate > _LEAST_DECLINE * self.rate:
+            return False
+        self.borne = self._refused / (self._accepted + self._refused)
+        self._cuts = 0
+        return True
+
+    def bears(self, accepted: float, refused: float) -> bool:
+        """Whether no more is refused than was when cuts were of no use."""
+        return refused <= max(_BORNE * self.borne, _BORNE_AT_LEAST) * (accepted + refused)
 
 
 class FoundLimit:
@@ -56,8 +99,7 @@ class FoundLimit:
         self._held_turns = 0
         self._climbed = 0.0
         self._drew = self._keeps = False
-        self._refused_share = 0.0
-        self._futile = 0
+        self._blame = _Blame()
 
     def turn(self, now: float, *, waited: bool) -> None:
         """A request takes its turn; `waited`: only the rate held it back, so the rate is what bounds the work."""
@@ -83,15 +125,28 @@ class FoundLimit:
         """
         if sent < self._since or now - self._since < _LEAST_SECONDS or self._turns < _LEAST_TURNS:
             return False
-        offered = self._accepted + self._refused
-        share = self._refused / offered if offered else 1.0
-        futile = self._is_futile(share)
-        if not futile:
+        if self._blame.borne and self._turns < _BORNE_TURNS:
+            return False
+        cut = not self._bears()
+        if cut:
             self._cut(max(min(self._measured(), self.rate), _DEEPEST_CUT * self.rate))
-        self._refused_share = share
         self._since, self._turns = now, 0
         self._seconds = self._accepted = self._refused = 0.0
-        return not futile
+        return cut
+
+    def _bears(self) -> bool:
+        """Whether what was refused is to be borne, for the present and with a rate that cuts have not helped."""
+        blame = self._blame
+        if blame.borne:
+            if blame.bears(self._accepted, self._refused):
+                return True
+            blame.borne = 0.0
+        if not blame.cut(self.rate, self._accepted, self._refused, under=self.rate < (self.limit or 0.0)):
+            return False
+        self.limit = self.rate = blame.rate
+        self._held_seconds, self._held_turns = self._hold * _HOLD_SECONDS, self._hold * _HOLD_TURNS
+        self._climbed = 0.0
+        return True
 
     def _measured(self) -> float:
         """The limit as this throttling shows it.
@@ -140,16 +195,6 @@ class FoundLimit:
         self.rate = _UNDER * limit
         self._held_seconds = self._climbed = 0.0
         self._held_turns = 0
-
-    def _is_futile(self, share: float) -> bool:
-        """Whether cutting has shown not to help: as much is refused below the limit as was before, again and again.
-
-        Then the refusals have a cause that no rate cures (a failing replica, a throttled neighbour), and following them
-        would bring the work to a stand.
-        """
-        similar = share < 0.5 and share <= _SIMILAR * self._refused_share and _SIMILAR * share >= self._refused_share  # noqa: PLR2004 - a table refuses more than half only at its limit
-        self._futile = self._futile + 1 if similar and (self._holds or self._futile >= _FUTILE_CUTS) else 0
-        return self._futile >= _FUTILE_CUTS
 
     @property
     def _holds(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,11 +30,16 @@ def item(number: int, *, key: str | None = None, status: str | None = None, size
 
 
 async def keep_writing(
-    table: MeteredTable, make: Callable[[int], str], *, pace: Pace | None = None, hands: int = 4
+    table: MeteredTable,
+    make: Callable[[int], str],
+    *,
+    pace: Pace | None = None,
+    hands: int = 4,
+    through: Transport | None = None,
 ) -> None:
     """Write pages as a copy does, several at a time, until cancelled."""
     written = 0
-    async with Client(session(), backoff=seeded(), transport=table.send) as client:
+    async with Client(session(), backoff=seeded(), transport=through or table.send) as client:
         writer = BatchWriter(client, table.name, pace=pace, layout=LAYOUT)
 
         async def hand() -> None:
@@ -125,6 +131,24 @@ def test_a_limit_that_is_raised_or_lowered_is_found_again() -> None:
         return taken
 
     assert run_at_once(work()) == pytest.approx([1.0, 1.0, 1.0], abs=0.05)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
+def test_refusals_that_no_rate_cures_do_not_bring_the_work_to_a_stand(share: float) -> None:
+    async def work() -> float:
+        table = MeteredTable(clock=asyncio.get_running_loop().time)
+        drawn = random.Random(1)  # noqa: S311 - nothing here is a secret
+
+        async def send(request: Request) -> Response:
+            if drawn.random() < share:
+                return error_answer("ProvisionedThroughputExceededException")
+            return await table.send(request)
+
+        writing = asyncio.create_task(keep_writing(table, item, through=send))
+        found = await meter(table, 20.0, 30.0, writing)
+        return found.taken / 10.0
+
+    assert run_at_once(work()) > 4_000.0
 
 
 def test_a_new_on_demand_table_is_not_flooded() -> None:
