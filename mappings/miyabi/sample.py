@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Characters in a message, a description or a content, on average. The size of an item follows from it: about 790 bytes
 # of wire JSON.
-TEXT_LENGTH: Final = 330
+TEXT_LENGTH: Final = 425
 
 BATCH: Final = 5_000
 
@@ -53,6 +53,9 @@ _SPREAD: Final = 0x9E3779B97F4A7C15F39CC0605CEDC835
 
 # The share of NULL in a column that allows it.
 _NULLS: Final = 0.125
+
+# The share of JSON objects that are flat.
+_FLAT: Final = 0.75
 
 _AGENTS: Final = ("codegen", "review", "pr", "issue", "deploy", "test")
 _STATUSES: Final = ("pending", "running", "completed", "failed")
@@ -349,9 +352,16 @@ class _Mix:
         return self._corpus[begin : begin + length]
 
     def _document(self, random: Random, key: str, value: str) -> str:
-        """A JSON object with `key` and with what JSON can hold: any nesting, decimals, integers that no float can."""
+        """A JSON object with `key`.
+
+        Most are small and flat, as those of the reference are. About every fourth has what JSON can hold: any nesting,
+        decimals, integers that no float can.
+        """
+        members = f'"{key}":{dumps(value, ensure_ascii=False)}'
+        if random.random() < _FLAT:
+            return f'{{{members},"function":"execute","attempt":{1 + random.randrange(5)}}}'
         return (
-            f'{{"{key}":{dumps(value, ensure_ascii=False)},"durationMs":{random.random() * 10_000:.3f},'
+            f'{{{members},"durationMs":{random.random() * 10_000:.3f},'
             f'"traceId":{random.getrandbits(100)},"detail":{random.choice(_DETAILS)}}}'
         )
 

@@ -27,8 +27,8 @@ class Doubt(Exception):  # noqa: N818 - a signal between the two paths, never se
     """A value that the compiled path leaves to the readable one."""
 
 
-class _Written(str):
-    """A value of a document that is the wire's text already, told apart from a string of the document."""
+class _Number(str):
+    """A number of a document as it is written there: no digit of it has passed through a float."""
 
     __slots__ = ()
 
@@ -68,60 +68,55 @@ _before_string: Final = _Keys(':{"S":')
 _before_other: Final = _Keys(":")
 
 
-def _map(pairs: list[tuple[str, Any]]) -> _Written:
-    """A Map, from members of which the inner ones are written already: the decoder works from the inside out."""
-    members = [
-        f"{_before_string[key]}{quote(value)}}}" if type(value) is str else _before_other[key] + _value(value)
-        for key, value in pairs
-    ]
-    return _Written(f'{{"M":{{{",".join(members)}}}}}')
-
-
-def _map_of_unique_keys(pairs: list[tuple[str, Any]]) -> _Written:
-    if len(dict(pairs)) != len(pairs):
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise Doubt
-    return _map(pairs)
+    return members
+
+
+_exact: Final[dict[str, Any]] = {"parse_float": _Number, "parse_int": _Number, "parse_constant": _refuse_constant}
+# Without the look for white space around the document, which jsonb never has.
+_decode_jsonb: Final = json.JSONDecoder(**_exact).raw_decode
+_decode: Final = json.JSONDecoder(**_exact).decode
+_decode_json: Final = json.JSONDecoder(**_exact, object_pairs_hook=_unique).decode
 
 
 def _value(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    """The wire's text of a decoded value."""
     kind = type(value)
-    if kind is _Written:
-        return value  # type: ignore[no-any-return] # a str, as `kind` tells
     if kind is str:
         return f'{{"S":{quote(value)}}}'
+    if kind is _Number:
+        return f'{{"N":"{_digits(value)}"}}'
+    if kind is dict:
+        members = [
+            f"{_before_string[key]}{quote(content)}}}" if type(content) is str else _before_other[key] + _value(content)
+            for key, content in value.items()
+        ]
+        return f'{{"M":{{{",".join(members)}}}}}'
     if kind is list:
         return f'{{"L":[{",".join(map(_value, value))}]}}'
-    if value is None:
-        return '{"NULL":true}'
-    return '{"BOOL":true}' if value else '{"BOOL":false}'
+    return '{"NULL":true}' if value is None else '{"BOOL":true}' if value else '{"BOOL":false}'
 
 
-def _number(text: str) -> _Written:
+def _digits(text: str) -> str:
     if len(text) > _PLAIN_DIGITS or "e" in text or "E" in text or text.startswith("-0"):
-        text = number_text(Decimal(text))
-    return _Written(f'{{"N":"{text}"}}')
-
-
-_write_jsonb: Final = json.JSONDecoder(
-    parse_float=_number, parse_int=_number, parse_constant=_refuse_constant, object_pairs_hook=_map
-).decode
-_write_json: Final = json.JSONDecoder(
-    parse_float=_number, parse_int=_number, parse_constant=_refuse_constant, object_pairs_hook=_map_of_unique_keys
-).decode
-_decode: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant).decode
+        return number_text(Decimal(text))
+    return text
 
 
 def jsonb(text: str) -> str:
     """The wire's text of a jsonb document."""
     if len(text) > _SHORT_KEY or text.count("{") + text.count("[") > _SHALLOW:
         _inspect(_decode(text), 0)
-    return _value(_write_jsonb(text))
+    return _value(_decode_jsonb(text)[0])
 
 
 def json_text(text: str) -> str:
     """The wire's text of a json document."""
     _inspect(_decode(text), 0)
-    written = _value(_write_json(text))
+    written = _value(_decode_json(text))
     if ("\\ud" in text or "\\uD" in text) and SURROGATE.search(written):
         raise Doubt
     return written

@@ -131,7 +131,9 @@ def test_text_holds_what_breaks_careless_encoders(sample: dict[str, list[dict[st
 
 def test_documents_hold_nesting_decimals_and_numbers_beyond_a_float(sample: dict[str, list[dict[str, Any]]]) -> None:
     texts = [log["metadata"] for log in sample["execution_logs"] if log["metadata"] is not None]
-    documents = [json.loads(text, parse_float=Decimal) for text in texts]
+    every = [json.loads(text, parse_float=Decimal) for text in texts]
+    documents = [document for document in every if "detail" in document]
+    assert 0.2 < len(documents) / len(every) < 0.3
     assert all(isinstance(document["durationMs"], Decimal) for document in documents)
     assert any(int(float(document["traceId"])) != document["traceId"] for document in documents)
     assert {type(document["detail"]) for document in documents} == {dict, list}
