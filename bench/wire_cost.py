@@ -111,9 +111,9 @@ def wire_item(item: dict[str, Any]) -> dict[str, Any]:
     return {name: serialize(value) for name, value in item.items()}
 
 
-def wire_text(item: dict[str, Any]) -> str:
+def wire_text(item: dict[str, Any]) -> bytes:
     """The same as text, which is what the compiled encoder yields."""
-    return orjson.dumps(wire_item(item)).decode()
+    return orjson.dumps(wire_item(item))
 
 
 async def ours(url: str, items: list[dict[str, Any]], requests: int, in_flight: int) -> float:

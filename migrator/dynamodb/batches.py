@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from migrator.dynamodb.retry import Patience
 
 _ITEMS_PER_REQUEST: Final = 25
-# DynamoDB takes 16 MB a request. A character is at most four bytes, so this many need no counting of bytes.
-_CHARACTERS_PER_REQUEST: Final = 4_000_000
+# DynamoDB takes 16 MB a request.
+_BYTES_PER_REQUEST: Final = 15_000_000
 _BETWEEN_ITEMS: Final = b'}},{"PutRequest":{"Item":'
 _END: Final = b"}}]}}"
 _BYTES_PER_WRITE_UNIT: Final = 1024
@@ -41,7 +41,7 @@ _WEIGHT: Final = 0.1
 class Refused:
     """An item that DynamoDB does not take: its JSON text, the error's code, and DynamoDB's own words."""
 
-    item: str
+    item: bytes
     code: str
     message: str
 
@@ -107,7 +107,7 @@ class BatchWriter:
         """About how many items the table takes in this time, as far as its pace is known yet."""
         return int(self._pace.rate * seconds / self._units_per_item)
 
-    async def write(self, items: Sequence[str], *, deadline: float | None = None) -> Written:
+    async def write(self, items: Sequence[bytes], *, deadline: float | None = None) -> Written:
         """Writes every item that DynamoDB takes, over whatever its key holds.
 
         Args:
@@ -132,17 +132,17 @@ class BatchWriter:
             raise
         return job.written
 
-    async def _work(self, portions: Iterator[Sequence[str]], job: _Job) -> None:
+    async def _work(self, portions: Iterator[Sequence[bytes]], job: _Job) -> None:
         for portion in portions:
             await self._put(portion, job)
 
-    def _portions(self, items: Sequence[str]) -> Iterator[Sequence[str]]:
+    def _portions(self, items: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         """The items in portions for one request each, as large as the pace is when each is taken."""
         start = 0
         while start < len(items):
             portion = items[start : start + self._portion_size()]
             start += len(portion)
-            if sum(map(len, portion)) <= _CHARACTERS_PER_REQUEST:
+            if sum(map(len, portion)) <= _BYTES_PER_REQUEST:
                 yield portion
             else:
                 # Items this large are few, and a request each costs little beside their bytes.
@@ -152,7 +152,7 @@ class BatchWriter:
         """Items of one request: on a small table fewer, since what it takes in a second must hold several requests."""
         return max(1, min(_ITEMS_PER_REQUEST, self.items_within(_REQUEST_SECONDS)))
 
-    async def _put(self, items: Sequence[str], job: _Job) -> None:
+    async def _put(self, items: Sequence[bytes], job: _Job) -> None:
         """Writes items of one request; what DynamoDB leaves, again, and what has a lane of its own, by itself.
 
         A request that is refused for an item in it is written by halves, down to the items that are at fault.
@@ -181,7 +181,7 @@ class BatchWriter:
                 patience = await self._pause(patience if len(left) == len(part) else None, len(left) + len(rest), job)
             items = [*left, *rest]
 
-    async def _put_halves(self, items: Sequence[str], error: InvalidRequestError, job: _Job) -> None:
+    async def _put_halves(self, items: Sequence[bytes], error: InvalidRequestError, job: _Job) -> None:
         if len(items) == 1:
             job.written.refused.append(Refused(items[0], error.code, error.message))
             return
@@ -207,13 +207,12 @@ class BatchWriter:
             next_step=_NEXT_STEP,
         )
 
-    async def _send(self, group: Group, job: _Job, *, ahead: bool = False) -> Sequence[str]:
+    async def _send(self, group: Group, job: _Job, *, ahead: bool = False) -> Sequence[bytes]:
         """One request; returns the items that DynamoDB left, all of them where it throttled the request.
 
         `ahead`: it does not wait its turn, and the units it takes are owed.
         """
-        # Encoded one by one: joined first, one character beyond ASCII would widen the text of all.
-        body = b"".join((self._opening, _BETWEEN_ITEMS.join([item.encode() for item in group.items]), _END))
+        body = b"".join((self._opening, _BETWEEN_ITEMS.join(group.items), _END))
         # Half a unit for each item, since each is rounded up for itself.
         guess = len(body) / _BYTES_PER_WRITE_UNIT + len(group.items) / 2
         estimate = self._units_per_guess * guess
@@ -279,7 +278,7 @@ class BatchWriter:
         for pace in group.lanes or (self._pace,):
             pace.throttled(sent)
 
-    async def _explain(self, left: Sequence[str], group: Group, sent: float, job: _Job) -> Sequence[str]:
+    async def _explain(self, left: Sequence[bytes], group: Group, sent: float, job: _Job) -> Sequence[bytes]:
         """Finds out why items were left, and slows what was at its limit; returns the items that still are.
 
         DynamoDB gives reasons only where it refuses a whole request, so one of the items is sent alone. Where it is
@@ -321,6 +320,6 @@ def _consumed(answer: dict[str, Any], estimate: float) -> float:
     return sum(float(table["CapacityUnits"]) for table in tables) if tables else estimate
 
 
-def _unprocessed(answer: dict[str, Any], table_name: str) -> list[str]:
+def _unprocessed(answer: dict[str, Any], table_name: str) -> list[bytes]:
     requests = answer.get("UnprocessedItems", {}).get(table_name, [])
-    return [orjson.dumps(request["PutRequest"]["Item"]).decode() for request in requests]
+    return [orjson.dumps(request["PutRequest"]["Item"]) for request in requests]

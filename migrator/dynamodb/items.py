@@ -60,9 +60,9 @@ async def _get_all(client: Client, table_name: str, keys: list[WireItem], *, con
         keys = left
 
 
-async def put_item(client: Client, table_name: str, item: str) -> None:
+async def put_item(client: Client, table_name: str, item: bytes) -> None:
     """Writes an item, given as JSON text, over whatever its key holds."""
-    await client.call("PutItem", f'{{"TableName":"{table_name}","Item":{item}}}'.encode(), table=table_name)
+    await client.call("PutItem", b'{"TableName":"%b","Item":%b}' % (table_name.encode(), item), table=table_name)
 
 
 async def delete_item(client: Client, table_name: str, key: WireItem) -> None:

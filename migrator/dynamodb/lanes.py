@@ -54,7 +54,7 @@ class Group(NamedTuple):
     """Items that keep the same paces beside the table's."""
 
     lanes: tuple[Pace, ...]
-    items: Sequence[str]
+    items: Sequence[bytes]
 
 
 class Lanes:
@@ -70,17 +70,17 @@ class Lanes:
         self._pace = pace
         self._lanes: dict[_Place, Pace] = {}
 
-    def groups(self, items: Sequence[str]) -> list[Group]:
+    def groups(self, items: Sequence[bytes]) -> list[Group]:
         """The items, those together that keep the same paces."""
         if not self._lanes:
             return [Group((), items)]
         self._forget()
-        grouped: dict[tuple[_Place, ...], list[str]] = defaultdict(list)
+        grouped: dict[tuple[_Place, ...], list[bytes]] = defaultdict(list)
         for item in items:
             grouped[tuple(place for place in self._places(item) if place in self._lanes)].append(item)
         return [Group(tuple(self._lanes[place] for place in places), some) for places, some in grouped.items()]
 
-    def throttled(self, throttles: frozenset[Throttle], items: Sequence[str], sent: float) -> bool:
+    def throttled(self, throttles: frozenset[Throttle], items: Sequence[bytes], sent: float) -> bool:
         """All of these items were refused for these reasons; returns whether none of them was the table as a whole."""
         if self._layout is None or not throttles:
             return False
@@ -95,7 +95,7 @@ class Lanes:
             self._lane(place).throttled(sent)
         return bool(concerned) and all(throttle.index is not None or throttle.key_range for throttle in throttles)
 
-    def left(self, left: Sequence[str], items: Sequence[str], sent: float) -> bool:
+    def left(self, left: Sequence[bytes], items: Sequence[bytes], sent: float) -> bool:
         """Some of these items were left; returns whether one key of several is at fault, since it alone was left.
 
         DynamoDB gives no reasons for what it leaves; a limit of the whole table leaves items of any key.
@@ -122,10 +122,10 @@ class Lanes:
         for place in [place for place, lane in self._lanes.items() if lane.throttled_at < forgotten]:
             del self._lanes[place]
 
-    def _partition(self, item: str) -> _Place:
+    def _partition(self, item: bytes) -> _Place:
         return next(self._places(item))
 
-    def _places(self, item: str) -> Iterator[_Place]:
+    def _places(self, item: bytes) -> Iterator[_Place]:
         """The parts of the table that an item touches, its own partition first."""
         if self._layout is None:
             return

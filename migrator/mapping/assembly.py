@@ -58,7 +58,7 @@ class Assembly:
         ]
 
     def _append(self, item: BoundItem) -> str:
-        append = f"append(t{item.number})"
+        append = f"append(t{item.number}.encode('latin-1'))"
         return append if item.condition is None else f"if t{item.number}: {append}"
 
     def _ttl(self) -> list[str]:
@@ -108,10 +108,9 @@ class Assembly:
             statements.append(f"e = '' if ttl is None else f',{name}:{{{{\"N\":\"{{ttl}}\"}}}}'")
             text += "{e}"
         made = f"t{item.number}"
-        small, large = limits.ITEM_BYTES // _UTF8_MAX, limits.ITEM_BYTES
         statements += [
             f"{made} = f'{{{{{text}}}}}'",
-            f"if len({made}) > {small} and len({made}.encode()) > {large}: raise Doubt",
+            f"if len({made}) > {limits.ITEM_BYTES}: raise Doubt",
         ]
         if item.condition is None:
             return statements

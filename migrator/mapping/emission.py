@@ -32,7 +32,7 @@ def literal(text: str) -> str:
 
 def quoted(text: str) -> str:
     """Text as a JSON string, inside a single-quoted f-string."""
-    return literal(json.dumps(text, ensure_ascii=False))
+    return literal(lane.octets(json.dumps(text, ensure_ascii=False)))
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Names:
 
     def quoted(self, column: str) -> str:
         """The variable that holds a text's JSON string, quotes included."""
-        return self.derive(column, "quoted", "quote({})")
+        return self.derive(column, "quoted", "quote({0}) if {0}.isascii() else wide({0})")
 
     def escaped(self, column: str) -> str:
         """The variable that holds a text as a part of a JSON string."""
@@ -216,7 +216,7 @@ def _field(part: Field, names: Names) -> str:
         case kinds.Boolean():
             return f"{{boolean[{name}]}}"
     if part.spec == "escape":
-        escape = f"quote(escape({{}}, {names.constant(part.separator)}))[1:-1]"
+        escape = f"octets(quote(escape({{}}, {names.constant(part.separator)})))[1:-1]"
         return f"{{{names.derive(part.column, f'escape {part.separator!r}', escape)}}}"
     return f"{{{names.escaped(part.column)}}}"
 

@@ -32,11 +32,11 @@ FOREVER: Final = -(1 << 63)
 class Encoded:
     """What a batch of rows became.
 
-    `items` are JSON texts; `expired` counts rows left out as past their TTL; `failures` says why the rows in `failed`,
-    in the same order, have no items; `doubted` counts the rows that took the readable path.
+    `items` are JSON texts in UTF-8; `expired` counts rows left out as past their TTL; `failures` says why the rows in
+    `failed`, in the same order, have no items; `doubted` counts the rows that took the readable path.
     """
 
-    items: list[str]
+    items: list[bytes]
     failures: list[Unencodable]
     failed: list[Sequence[Any]]
     expired: int
@@ -63,7 +63,7 @@ class Encoder:
 
         A row whose expiry is not after `now` (Unix seconds) is left out and counted.
         """
-        items: list[str] = []
+        items: list[bytes] = []
         expired, doubtful = self._encode(rows, now, items)
         failures: list[Unencodable] = []
         failed: list[Sequence[Any]] = []
@@ -74,7 +74,7 @@ class Encoder:
                 if until is not None and until <= now:
                     expired += 1
                 else:
-                    items += [json.dumps(item, ensure_ascii=False) for item in forward(self.entity, row)]
+                    items += [json.dumps(item, ensure_ascii=False).encode() for item in forward(self.entity, row)]
             except Unencodable as failure:
                 failures.append(failure)
                 failed.append(values)

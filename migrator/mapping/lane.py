@@ -2,6 +2,9 @@
 
 Each handles ordinary values fast and raises `Doubt` at the first sign of anything else; the row then takes the readable
 path, which decides.
+
+Text of the wire is put together in octets: one character for each byte of UTF-8. A single character beyond Latin would
+have Python keep, and copy, each string it is joined to at two or four bytes a character.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ import json
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from migrator.mapping import instant
 from migrator.mapping.document import KEY_BYTES, SURROGATE, to_attribute
@@ -38,7 +43,19 @@ def _refuse_constant(_name: str) -> object:
 
 
 quote: Final = encode_basestring
-"""A text as a JSON string, quotes included."""
+"""A text as a JSON string, quotes included: in octets where it is ASCII."""
+
+
+def octets(text: str) -> str:
+    """Text of the wire in octets."""
+    return text if text.isascii() else text.encode().decode("latin-1")
+
+
+def wide(text: str) -> str:
+    """A text as a JSON string in octets, where it is not ASCII."""
+    return orjson.dumps(text).decode("latin-1")
+
+
 boolean: Final = ("false", "true")
 """A boolean's JSON text, by its value."""
 
@@ -110,7 +127,7 @@ def jsonb(text: str) -> str:
     """The wire's text of a jsonb document."""
     if len(text) > _SHORT_KEY or text.count("{") + text.count("[") > _SHALLOW:
         _inspect(_decode(text), 0)
-    return _value(_decode_jsonb(text)[0])
+    return octets(_value(_decode_jsonb(text)[0]))
 
 
 def json_text(text: str) -> str:
@@ -119,7 +136,7 @@ def json_text(text: str) -> str:
     written = _value(_decode_json(text))
     if ("\\ud" in text or "\\uD" in text) and SURROGATE.search(written):
         raise Doubt
-    return written
+    return octets(written)
 
 
 def _inspect(value: object, depth: int) -> None:
@@ -175,12 +192,12 @@ def element(kind: Kind, level: int, value: RowValue) -> str:
     """One element of an array of any other kind."""
     if isinstance(value, list):
         raise Doubt
-    return '{"NULL":true}' if value is None else not_null(wire(kind, value, level))
+    return '{"NULL":true}' if value is None else not_null(_typed(kind.to_attribute(value, level)))
 
 
 def elements(values: list[Any], write: Callable[[Any], str]) -> str:
     """The elements of a List."""
-    return ",".join(map(write, values))
+    return octets(",".join(map(write, values)))
 
 
 def member(kind: Kind, value: RowValue) -> str:
@@ -192,7 +209,7 @@ def members(values: list[Any], write: Callable[[Any], str]) -> str:
     """The members of a Set, each held once."""
     if not values or None in values or len(set(values)) != len(values):
         raise Doubt
-    return ",".join(map(write, values))
+    return octets(",".join(map(write, values)))
 
 
 def not_null(document: str) -> str:
@@ -211,15 +228,15 @@ def padded(value: int, width: int) -> str:
 
 def wire(kind: Kind, value: RowValue, level: int) -> str:
     """The wire's text by the kind's own rule, for kinds whose form is rarely wanted."""
-    return typed(kind.to_attribute(value, level))
+    return octets(_typed(kind.to_attribute(value, level)))
 
 
 def computed(value: object, level: int) -> str:
     """The wire's text of what a computed attribute's function returned."""
-    return typed(to_attribute(value, level))
+    return octets(_typed(to_attribute(value, level)))
 
 
-def typed(value: AttributeValue) -> str:
+def _typed(value: AttributeValue) -> str:
     """The wire's text of a typed value."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -241,9 +258,11 @@ HELPERS: Final = (
     "members",
     "not_null",
     "numeric",
+    "octets",
     "padded",
     "quote",
     "unix",
+    "wide",
     "wire",
 )
 """What generated code calls by these names."""

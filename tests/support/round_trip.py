@@ -40,7 +40,7 @@ SAME_MEMBERS = (
 class Encoding:
     """What the rows of a table became: items as JSON text, and the rows that have none."""
 
-    items: list[str]
+    items: list[bytes]
     failures: list[Unencodable]
 
 
@@ -73,13 +73,13 @@ def _readable(entity: Entity, records: Iterable[Record]) -> tuple[list[WireItem]
     return items, failures
 
 
-async def store(client: Client, entity: Entity, items: Sequence[str]) -> None:
+async def store(client: Client, entity: Entity, items: Sequence[bytes]) -> None:
     """Write items; DynamoDB takes each of them."""
     written = await BatchWriter(client, entity.table.name).write(items)
     assert written.refused == []
 
 
-async def stored(client: Client, entity: Entity, items: Sequence[str]) -> list[WireItem]:
+async def stored(client: Client, entity: Entity, items: Sequence[bytes]) -> list[WireItem]:
     """Write items and return what DynamoDB gives back for their keys, which are Strings.
 
     MiniStack finds no item by a Number key that is written otherwise than it writes it itself (`1.50` for `1.5`).

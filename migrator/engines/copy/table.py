@@ -172,7 +172,7 @@ class TableCopy:
                     aside[self._source.key_of(record)] = f"DynamoDB refused an item of the row ({code})"
         return [SetAside(self._source.named_key(key), reason) for key, reason in aside.items()]
 
-    def _item_key(self, text: str) -> bytes:
+    def _item_key(self, text: bytes) -> bytes:
         """The key attributes of an item's JSON text, the same for equal items."""
         item = orjson.loads(text)
         return orjson.dumps([item[attribute.name] for attribute in self.entity.table.key_attributes])

@@ -41,7 +41,7 @@ def wire_item(number: int) -> WireItem:
 
 
 ITEMS = [wire_item(number) for number in range(1000)]
-TEXTS = [orjson.dumps(item).decode() for item in ITEMS]
+TEXTS = [orjson.dumps(item) for item in ITEMS]
 
 
 def by_key(items: list[WireItem]) -> dict[tuple[str, str], WireItem]:
@@ -85,7 +85,7 @@ async def test_a_scan_goes_on_after_the_key_it_is_given(target: Target) -> None:
 
 
 async def test_one_bad_item_stops_no_other(target: Target) -> None:
-    bad = ['{"PK":{"S":"no sort key"}}', '{"PK":{"S":"p"},"SK":{"N":"1"}}', '{"PK":{"S":""},"SK":{"S":"s"}}']
+    bad = [b'{"PK":{"S":"no sort key"}}', b'{"PK":{"S":"p"},"SK":{"N":"1"}}', b'{"PK":{"S":""},"SK":{"S":"s"}}']
     async with target.client() as client:
         written = await BatchWriter(client, target.table.name).write([*TEXTS[:30], *bad, *TEXTS[30:60]])
         assert written.items == 60
@@ -95,7 +95,7 @@ async def test_one_bad_item_stops_no_other(target: Target) -> None:
 
 
 async def test_an_item_that_is_no_json_stops_no_other(target: Target) -> None:
-    broken = '{"PK":{"S":"p"},"SK":'
+    broken = b'{"PK":{"S":"p"},"SK":'
     async with target.client() as client:
         written = await BatchWriter(client, target.table.name).write([*TEXTS[:5], broken, *TEXTS[5:10]])
         assert [refused.item for refused in written.refused] == [broken]

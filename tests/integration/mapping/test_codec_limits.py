@@ -68,7 +68,7 @@ def takes(entity: Entity, *, pk: str = "p", sk: str = "s", value: str | None = N
 async def accepts(client: Client, entity: Entity, item: WireItem) -> bool:
     """Whether DynamoDB takes an item."""
     try:
-        await put_item(client, entity.table.name, json.dumps(item))
+        await put_item(client, entity.table.name, json.dumps(item).encode())
     except InvalidRequestError:
         return False
     return True

@@ -24,14 +24,15 @@ LAYOUT = Layout("PK", {"by-status": ("Status",)})
 STATUS = {"by-status": ("Status",)}
 
 
-def item(number: int, *, key: str | None = None, status: str | None = None, size: int = 700) -> str:
+def item(number: int, *, key: str | None = None, status: str | None = None, size: int = 700) -> bytes:
     index = f',"Status":{{"S":"{status}"}}' if status else ""
-    return f'{{"PK":{{"S":"{key or f"USER#{number}"}"}},"SK":{{"S":"{number}"}}{index},"D":{{"S":"{"x" * size}"}}}}'
+    keys = f'"PK":{{"S":"{key or f"USER#{number}"}"}},"SK":{{"S":"{number}"}}{index}'
+    return f'{{{keys},"D":{{"S":"{"x" * size}"}}}}'.encode()
 
 
 async def keep_writing(
     table: MeteredTable,
-    make: Callable[[int], str],
+    make: Callable[[int], bytes],
     *,
     pace: Pace | None = None,
     hands: int = 4,
@@ -68,7 +69,7 @@ async def meter(table: MeteredTable, warm_up: float, until: float, *work: asynci
 def measured(  # noqa: PLR0913 - a scene
     warm_up: float,
     until: float,
-    make: Callable[[int], str] = item,
+    make: Callable[[int], bytes] = item,
     *,
     paces: Sequence[Pace | None] = (None,),
     write_units: float | None = None,
@@ -160,7 +161,7 @@ def test_a_new_on_demand_table_is_not_flooded() -> None:
 
 @pytest.mark.parametrize("index_units", [None, 1000.0])
 def test_the_operators_limit_holds_with_the_share_of_the_indexes(index_units: float | None) -> None:
-    def make(number: int) -> str:
+    def make(number: int) -> bytes:
         return item(number, status="new" if number % 3 else None)
 
     found = measured(2.0, 62.0, make, paces=[Pace(500.0)], write_units=1000.0, index_units=index_units)
@@ -169,13 +170,13 @@ def test_the_operators_limit_holds_with_the_share_of_the_indexes(index_units: fl
 
 
 async def side_by_side(
-    table: MeteredTable, *makers: Callable[[int], str], warm_up: float, until: float
+    table: MeteredTable, *makers: Callable[[int], bytes], warm_up: float, until: float
 ) -> list[set[tuple[str, ...]]]:
     """Write pages of each kind at once through one writer; returns the keys that were written after the warm-up."""
     async with Client(session(), backoff=seeded(), transport=table.send) as client:
         writer = BatchWriter(client, "t", layout=LAYOUT)
 
-        async def write(make: Callable[[int], str], first: int) -> None:
+        async def write(make: Callable[[int], bytes], first: int) -> None:
             while True:
                 await writer.write([make(number) for number in range(first, first + 100)])
                 first += 100
@@ -194,7 +195,7 @@ def test_an_index_at_its_limit_slows_only_the_items_in_it() -> None:
             write_units=300.0, indexes=STATUS, index_units={"by-status": 40.0}, clock=asyncio.get_running_loop().time
         )
 
-        def marked(number: int) -> str:
+        def marked(number: int) -> bytes:
             return item(number, status="new")
 
         inside, outside = await side_by_side(table, marked, item, warm_up=60.0, until=160.0)
@@ -210,7 +211,7 @@ def test_a_hot_partition_slows_its_keys_and_not_the_others() -> None:
     async def work() -> tuple[int, int]:
         table = MeteredTable(write_units=300.0, partition_units=40.0, clock=asyncio.get_running_loop().time)
 
-        def hot(number: int) -> str:
+        def hot(number: int) -> bytes:
             return item(number, key="HOT")
 
         slowed, others = await side_by_side(table, hot, item, warm_up=60.0, until=160.0)

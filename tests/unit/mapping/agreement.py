@@ -43,10 +43,9 @@ def canonical_value(value: AttributeValue) -> object:
     return (kind, content)
 
 
-def wire_item(text: str) -> WireItem:
+def wire_item(text: bytes) -> WireItem:
     """The item of a wire text, which must be UTF-8 and name each member once."""
-    text.encode()
-    item: WireItem = json.loads(text, object_pairs_hook=_members)
+    item: WireItem = json.loads(text.decode(), object_pairs_hook=_members)
     return item
 
 

@@ -65,7 +65,7 @@ def test_keys_of_other_types() -> None:
     assert refusal(entity, {"id": b""}).reason.endswith("would be empty")
     source = sa.Table("source", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True))
     entity = Entity("E", source, Table("target", N("id")), [Item("{id}")])
-    assert encoded(entity, {"id": 0}).items == ['{"id":{"N":"0"}}']
+    assert encoded(entity, {"id": 0}).items == [b'{"id":{"N":"0"}}']
 
 
 def sized(entity: Entity, size: int, character: str) -> dict[str, Any]:
