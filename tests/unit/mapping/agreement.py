@@ -12,7 +12,7 @@ from migrator.mapping.number import canonical
 from tests.unit.mapping.generated_rows import projected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from migrator.mapping import AttributeValue, Entity, Row, WireItem
 
@@ -23,7 +23,7 @@ THOROUGH = settings(QUICK, max_examples=5_000, derandomize=False, print_blob=Tru
 
 
 def canonical_items(items: Iterable[WireItem]) -> list[dict[str, object]]:
-    return [{name: canonical_value(value) for name, value in item.items()} for item in items]
+    return [_canonical_members(item) for item in items]
 
 
 def canonical_value(value: AttributeValue) -> object:
@@ -33,14 +33,19 @@ def canonical_value(value: AttributeValue) -> object:
         case "N":
             return ("N", canonical(content))
         case "NS":
-            return ("NS", frozenset(map(canonical, content)))
+            return ("NS", sorted(map(canonical, content)))
         case "SS" | "BS":
-            return (kind, frozenset(content))
+            return (kind, sorted(content))
         case "L":
             return ("L", [canonical_value(member) for member in content])
         case "M":
-            return ("M", {name: canonical_value(member) for name, member in content.items()})
+            return ("M", _canonical_members(content))
     return (kind, content)
+
+
+def _canonical_members(members: Mapping[str, AttributeValue]) -> dict[str, object]:
+    """The members in one order, by which the text of equal items sorts them to the same place."""
+    return {name: canonical_value(members[name]) for name in sorted(members)}
 
 
 def wire_item(text: bytes) -> WireItem:
