@@ -19,6 +19,7 @@ from migrator.cli.options import (
     target_options,
 )
 from migrator.cli.output import print_json
+from migrator.cli.standing import capture_remarks
 from migrator.cli.work import load_work, stores_of
 from migrator.dynamodb import admin, control
 from migrator.engines.stores import live_table
@@ -28,7 +29,7 @@ from migrator.postgres.rows import RowSource
 from migrator.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from migrator.dynamodb.changes import Change
     from migrator.engines.stores import Stores
     from migrator.mapping import Table
+    from migrator.postgres.capture import Capture
+    from migrator.postgres.identifiers import TableName
 
 
 @dataclass
@@ -44,7 +47,7 @@ class _Plan:
     """What preparing would change, and what it found of the source."""
 
     version: int
-    followed: dict[str, bool]
+    captures: Mapping[TableName, Capture]
     tables: list[tuple[Table, list[Change]]] = field(default_factory=list)
 
     @property
@@ -63,11 +66,7 @@ class _Plan:
             for table, _ in self.tables
             if table.ttl is not None
         ]
-        unfollowed = [source for source, followed in self.followed.items() if not followed]
-        if unfollowed:
-            where = "any table" if len(unfollowed) == len(self.followed) else ", ".join(unfollowed)
-            remarks.append(f"capture is not installed on {where}: changes made during a copy are not followed")
-        return remarks
+        return remarks + list(capture_remarks(self.captures.values()))
 
     @property
     def _changes(self) -> list[Change]:
@@ -114,18 +113,15 @@ async def _examine(works: Sequence[Work], stores: Stores) -> _Plan:
     """Sees that the source is what the mappings declare and may be read, and what is installed there."""
     connection = await connect(stores.database_url, purpose="prepare")
     try:
-        followed = {}
         for work in works:
             for entity in work.entities:
                 live = await live_table(connection, entity)
                 # Reads no row, and fails as reading one would.
                 await RowSource(live, entity.projection).page(connection, None, None, 0)
-                installed = await capture.installed(connection, [live.table])
-                followed[entity.source_name] = installed[live.table]
         version = await state.installed_version(connection)
         if version > state.LATEST:
             await state.require(connection)
-        return _Plan(version, followed)
+        return _Plan(version, await capture.standing(connection, capture.wanted(work.model for work in works)))
     finally:
         await connection.close()
 
@@ -169,5 +165,5 @@ def _as_json(plan: _Plan, *, made: bool) -> dict[str, Any]:
     return {
         "changes": [{"sentence": sentence, "made": made} for sentence in plan.sentences],
         "remarks": plan.remarks,
-        "followed": plan.followed,
+        "followed": {str(table): captured.stands for table, captured in plan.captures.items()},
     }

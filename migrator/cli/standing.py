@@ -14,9 +14,10 @@ from migrator.engines.stores import live_table
 from migrator.errors import ConfigurationError, TargetError
 from migrator.postgres import capture, marks, state, verifications
 from migrator.postgres.connection import connect
+from migrator.postgres.identifiers import TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from migrator.engines.copy import TablePlan
     from migrator.engines.stores import Stores
     from migrator.mapping import Entity, Table
+    from migrator.postgres.capture import Capture
     from migrator.postgres.checkpoints import Progress
     from migrator.postgres.connection import Connection
     from migrator.postgres.marks import Mark
@@ -45,9 +47,17 @@ class Source:
     name: str
     problem: str | None = None
     plan: TablePlan | None = None
-    captured: bool = False
+    capture: Capture | None = None
     set_aside: int = 0
     aside: Sequence[Mark] = ()
+
+    @property
+    def followed(self) -> bool:
+        """Whether every change is marked, from the copy's start on where there is one."""
+        record = None if self.plan is None else self.plan.record
+        if self.capture is None or record is None:
+            return self.capture is not None and self.capture.stands
+        return record.followed and self.capture.follows(record.started_at)
 
 
 @dataclass(frozen=True)
@@ -142,14 +152,18 @@ async def _read_source(work: Work, stores: Stores) -> Standing:
         if standing.version:
             standing.verification = next(iter(await verifications.latest(connection, work.model.name)), None)
         known = await records(connection, work.model)
+        captures = await capture.standing(connection, capture.wanted([work.model]))
         for entity in work.entities:
-            standing.sources.append(await _source(connection, entity, known, marked=bool(standing.version)))
+            captured = captures[TableName(entity.source.name, entity.source.schema)]
+            standing.sources.append(await _source(connection, entity, known, captured, marked=bool(standing.version)))
         return standing
     finally:
         await connection.close()
 
 
-async def _source(connection: Connection, entity: Entity, known: Mapping[str, Progress], *, marked: bool) -> Source:
+async def _source(
+    connection: Connection, entity: Entity, known: Mapping[str, Progress], captured: Capture, *, marked: bool
+) -> Source:
     try:
         plan = await plan_table(connection, entity, known)
     except ConfigurationError as error:
@@ -160,10 +174,25 @@ async def _source(connection: Connection, entity: Entity, known: Mapping[str, Pr
     return Source(
         entity.source_name,
         plan=plan,
-        captured=(await capture.installed(connection, [live.table]))[live.table],
+        capture=captured,
         set_aside=await marks.set_aside_count(connection, name) if marked else 0,
         aside=[_in_key_order(mark, live.key) for mark in aside],
     )
+
+
+def capture_remarks(captures: Collection[Capture]) -> Iterator[str]:
+    """What is wrong with capture: a copy is allowed without it, but what is written meanwhile is not followed."""
+    absent = [captured for captured in captures if captured.absent]
+    if absent:
+        where = "any table" if len(absent) == len(captures) else ", ".join(str(captured.table) for captured in absent)
+        (fault,) = absent[0].faults
+        yield (
+            f"capture is not installed on {where}: changes made during a copy are not followed; "
+            f"{'for each, ' if len(absent) > 1 else ''}{fault.next_step}"
+        )
+    for captured in captures:
+        if not captured.absent:
+            yield from (f"{fault.sentence}: {fault.next_step}" for fault in captured.faults)
 
 
 def _in_key_order(mark: Mark, key: Sequence[str]) -> Mark:

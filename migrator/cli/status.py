@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
 from migrator.cli.options import common_options, json_option, mapping_options, target_options
 from migrator.cli.output import print_json, print_table, printable
-from migrator.cli.standing import PHASE, Source, Standing, Target, standing_of
+from migrator.cli.standing import PHASE, Source, Standing, Target, capture_remarks, standing_of
 from migrator.cli.work import load_work, stores_of
 from migrator.postgres import state
 from migrator.settings import load_settings
@@ -65,6 +66,8 @@ def _show(standing: Standing) -> None:
     )
     click.echo()
     _show_aside(standing)
+    for remark in capture_remarks([source.capture for source in standing.sources if source.capture is not None]):
+        click.echo(f"note: {printable(remark)}")
     click.echo(f"verification: {_verification_words(standing)}")
     for sentence in standing.in_the_way():
         click.echo(f"in the way: {printable(sentence)}")
@@ -91,7 +94,7 @@ def _line(source: Source) -> tuple[str | int, ...]:
         copied = "not begun"
     else:
         copied = "complete" if plan.finished else "begun"
-    followed = "followed" if source.captured and (plan.record is None or plan.record.followed) else "not followed"
+    followed = "followed" if source.followed else "not followed"
     return source.name, plan.rows, counts.rows, counts.items, counts.expired, source.set_aside, copied, followed
 
 
@@ -144,7 +147,9 @@ def _source_as_json(source: Source) -> dict[str, Any]:
         "started_at": record and record.started_at,
         "finished_at": record and record.finished_at,
         "stale": plan is not None and plan.stale,
-        "captured": source.captured,
+        "captured": source.capture is not None and source.capture.stands,
+        "followed": source.followed,
+        "capture_faults": [asdict(fault) for fault in (source.capture.faults if source.capture else ())],
         "set_aside": source.set_aside,
         "reasons": [{"key": mark.row_key, "reason": mark.reason} for mark in source.aside],
     }

@@ -10,6 +10,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """Return `text` as a string literal, for statements that take no parameters; the same under every setting."""
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'" if "\\" not in text else "E'" + doubled.replace("\\", "\\\\") + "'"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
     """The name of a table; without a schema it is looked up on the `search_path`."""

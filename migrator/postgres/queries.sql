@@ -90,18 +90,6 @@ FROM pg_class AS leaf
 WHERE leaf.relkind = 'r'
   AND leaf.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
 
--- name: capture_installed
--- For each quoted table name in $1, whether the toolkit's capture trigger is on it and fires always.
-SELECT EXISTS (
-    SELECT
-    FROM pg_trigger AS capture
-    WHERE capture.tgrelid = to_regclass(wanted.name)
-      AND capture.tgname = 'migrator_capture'
-      AND capture.tgenabled = 'A'
-) AS installed
-FROM unnest($1::text[]) WITH ORDINALITY AS wanted(name, number)
-ORDER BY number
-
 -- name: database
 -- The name of this session's database.
 SELECT current_database()
@@ -115,25 +103,31 @@ SELECT EXISTS (
     WHERE namespace.nspname = 'migrator' AND relation.relname = 'versions'
 )
 
--- name: schema_exists
--- Whether there is a schema migrator; an administrator may have made it for a role that may not create schemas.
-SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'migrator')
-
--- name: create_schema
--- Makes the toolkit's schema.
-CREATE SCHEMA migrator
-
 -- name: installed_version
 -- The latest version of the toolkit's schema that is installed.
 SELECT coalesce(max(version), 0) FROM migrator.versions
 
--- name: record_version
--- Records that the version $1 is installed.
-INSERT INTO migrator.versions (version) VALUES ($1)
-
 -- name: install_lock
 -- Lets one session at a time install, until its transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended('migrator:install', 0))
+
+-- name: install
+-- Makes the toolkit's schema where there is none (an administrator may have made it for a role that may not create
+-- schemas), and brings it to the latest version by the steps that stand in for the comment.
+DO $install$
+DECLARE
+    installed integer := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('migrator:install', 0));
+    IF to_regnamespace('migrator') IS NULL THEN
+        CREATE SCHEMA migrator;
+    END IF;
+    IF to_regclass('migrator.versions') IS NOT NULL THEN
+        SELECT coalesce(max(version), 0) INTO installed FROM migrator.versions;
+    END IF;
+    -- steps
+END
+$install$
 
 -- name: copy
 -- The copy of the source $2 for the model $1.
@@ -225,7 +219,7 @@ DELETE FROM migrator.marks WHERE source = $1 AND operation = 'copy'
 
 -- name: set_aside
 -- The rows of the source $1 that were set aside, the oldest first, $2 at most.
-SELECT id, source, operation, row_key::text, marked_at, reason
+SELECT id, source, operation::text, row_key::text, marked_at, reason
 FROM migrator.marks
 WHERE source = $1 AND reason IS NOT NULL
 ORDER BY id

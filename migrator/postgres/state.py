@@ -16,6 +16,19 @@ _VERSIONS: Final = tuple(named_statements("schema.sql").values())
 LATEST: Final = len(_VERSIONS)
 
 
+def install_statement() -> str:
+    """Return the one statement that brings the schema to the latest version; it needs no parameter and no answer.
+
+    `install` runs it, and so does whoever has to install within a transaction or a script of its own.
+    """
+    steps = "".join(
+        f"IF installed < {number} THEN\nEXECUTE $version${statement}$version$;\n"
+        f"INSERT INTO migrator.versions (version) VALUES ({number});\nEND IF;\n"
+        for number, statement in enumerate(_VERSIONS, 1)
+    )
+    return QUERIES["install"].replace("-- steps", steps)
+
+
 async def installed_version(connection: Connection) -> int:
     """Return the version of the schema that is installed; 0: none is.
 
@@ -48,11 +61,7 @@ async def install(connection: Connection) -> bool:
             await connection.execute(QUERIES["install_lock"])
             # Whoever held the lock may have done it.
             version = await installed_version(connection)
-            if not await connection.fetchval(QUERIES["schema_exists"]):
-                await connection.execute(QUERIES["create_schema"])
-            for number in range(version + 1, LATEST + 1):
-                await connection.execute(_VERSIONS[number - 1])
-                await connection.execute(QUERIES["record_version"], number)
+            await connection.execute(install_statement())
     return version < LATEST
 
 

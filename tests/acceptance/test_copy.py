@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from migrator.postgres.capture import create_statements, drop_statements
+from migrator.postgres.identifiers import TableName
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Delay, Unprocessed, throttle
 from tests.support.project import UNFIT
@@ -31,7 +33,7 @@ ITEMS = 20 + 2 * 100
 def test_every_row_becomes_its_items(prepared: Project, workers: str) -> None:
     done = prepared.migrate("copy", "--workers", workers).succeeded()
     assert f"shop: 120 rows became {ITEMS} items in " in done.out
-    assert "changes made since the copy began are not followed: capture is not installed on any table" in done.err
+    assert "changes made since the copy began are not followed: capture does not stand on any table" in done.err
     assert "next: migrate verify" in done.err
     assert len(prepared.items()) == ITEMS
     assert "target and source are equal" in prepared.here("verify").succeeded().out
@@ -151,15 +153,41 @@ def test_several_models(prepared: Project) -> None:
     assert prepared.here("status").succeeded().out.count(": phase prepare\n") == 2
 
 
+def followed(project: Project) -> dict[str, bool]:
+    """Which tables' changes are followed, as `status` says."""
+    (model,) = json.loads(project.here("status", "--json").succeeded().out)["models"]
+    return {source["table"]: source["followed"] for source in model["sources"]}
+
+
+def capture(project: Project) -> None:
+    for table in ("customers", "orders"):
+        project.database.execute(*create_statements(TableName(table)))
+
+
 def test_captured_tables_are_followed(prepared: Project) -> None:
-    prepared.database.execute(
-        "create function mark() returns trigger language plpgsql as 'begin return null; end'",
-        *(
-            f"create trigger migrator_capture after insert or update or delete on {table} for each row "
-            f"execute function mark(); alter table {table} enable always trigger migrator_capture"
-            for table in ("customers", "orders")
-        ),
-    )
+    capture(prepared)
     done = prepared.here("copy", "--json").succeeded()
     assert json.loads(done.out)["models"][0]["followed"] is True
-    assert "not followed" not in done.err + prepared.here("status").succeeded().out
+    shown = prepared.here("status").succeeded().out
+    assert "not followed" not in done.err + shown
+    assert followed(prepared) == {"customers": True, "orders": True}
+    assert "capture" not in prepared.here("prepare").succeeded().err
+
+
+def test_a_table_is_followed_as_long_as_its_capture_stands(prepared: Project) -> None:
+    capture(prepared)
+    prepared.here("copy", "customers").succeeded()
+    prepared.database.execute("alter table orders disable trigger migrator_capture")
+    done = prepared.here("copy", "--json").succeeded()
+    assert json.loads(done.out)["models"][0]["followed"] is False
+    assert "are not followed: capture does not stand on public.orders" in done.err
+    assert followed(prepared) == {"customers": True, "orders": False}
+    shown = prepared.here("status").succeeded().out
+    assert "note: the trigger migrator_capture of public.orders is disabled, or not enabled ALWAYS: put op.cr" in shown
+    # Whatever was written meanwhile, nobody has marked; nor is it followed where capture is installed anew.
+    prepared.database.execute("alter table orders enable always trigger migrator_capture")
+    assert followed(prepared) == {"customers": True, "orders": False}
+    prepared.database.execute(*drop_statements(TableName("customers")), *create_statements(TableName("customers")))
+    assert followed(prepared) == {"customers": False, "orders": False}
+    prepared.here("copy", "--restart", "--yes", "customers").succeeded()
+    assert followed(prepared) == {"customers": True, "orders": False}

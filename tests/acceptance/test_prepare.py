@@ -13,7 +13,7 @@ from tests.support.terminal import at_terminal
 if TYPE_CHECKING:
     from tests.support.project import Project
 
-CHANGES = ("install the toolkit's schema migrator, version 1", "create table", "turn on point-in-time recovery")
+CHANGES = ("install the toolkit's schema migrator, version 2", "create table", "turn on point-in-time recovery")
 
 
 def tables(project: Project) -> list[str]:

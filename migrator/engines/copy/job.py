@@ -18,6 +18,7 @@ from migrator.mapping import entity_fingerprint
 from migrator.postgres import capture, catalog, state
 from migrator.postgres.checkpoints import CopyLog, Counts, progress
 from migrator.postgres.connection import connect, pool
+from migrator.postgres.identifiers import TableName
 from migrator.postgres.locks import lock
 from migrator.postgres.rows import RowSource
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from migrator.engines.copy.progress import Listener
     from migrator.engines.stores import Stores
     from migrator.mapping import Entity, Model
+    from migrator.postgres.capture import Capture
     from migrator.postgres.catalog import LiveTable
     from migrator.postgres.checkpoints import Copy, Progress
     from migrator.postgres.connection import Connection, Pool
@@ -89,6 +91,11 @@ class _Table:
     entity: Entity
     live: LiveTable
     log: CopyLog
+
+    @property
+    def name(self) -> TableName:
+        """The table's name as the mapping has it."""
+        return TableName(self.entity.source.name, self.entity.source.schema)
 
 
 async def plan(model: Model, entities: Sequence[Entity], stores: Stores) -> list[TablePlan]:
@@ -168,10 +175,10 @@ async def copy(  # noqa: PLR0913 - what a run is made of
         await _check_target(entities, stores)
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="copy", size=2))
         tables = [await _open(control, sessions, model, entity) for entity in entities]
-        followed = await capture.installed(control, [table.live.table for table in tables])
+        needed = capture.wanted([model])
+        captures = await capture.standing(control, {table.name: needed[table.name] for table in tables})
         begun = [
-            await _record(control, table, followed=followed[table.live.table], restart=restart, limits=limits)
-            for table in tables
+            await _record(control, table, captures[table.name], restart=restart, limits=limits) for table in tables
         ]
         outcome.followed = all(record.followed for record in begun)
         tasks = await _tasks(tables)
@@ -210,17 +217,17 @@ async def _open(control: Connection, sessions: Pool, model: Model, entity: Entit
     return _Table(entity, live, log)
 
 
-async def _record(control: Connection, table: _Table, *, followed: bool, restart: bool, limits: Limits) -> Copy:
-    """The copy of a table as it is on record, begun where there is none."""
+async def _record(control: Connection, table: _Table, captured: Capture, *, restart: bool, limits: Limits) -> Copy:
+    """The copy of a table as it is on record, begun where there is none. It is followed if every change since is."""
     if restart:
         await table.log.restart()
     known = await table.log.load()
     if known is not None:
-        return known
+        return replace(known, followed=known.followed and captured.follows(known.started_at))
     rows = await catalog.estimated_rows(control, table.live)
     parts = min(_MAX_RANGES, max(-(-rows // _RANGE_ROWS), min(limits.workers, rows // 1000), 1))
     source = RowSource(table.live, table.entity.projection)
-    return await table.log.begin(await source.split(control, parts), followed=followed)
+    return await table.log.begin(await source.split(control, parts), followed=captured.stands)
 
 
 async def _tasks(tables: Sequence[_Table]) -> list[Task]:
@@ -239,7 +246,7 @@ async def _announce(
     unfollowed = [record.source for record in begun if not record.followed]
     if unfollowed:
         where = "any table" if len(unfollowed) == len(begun) else ", ".join(unfollowed)
-        listener.warned(f"changes made since the copy began are not followed: capture is not installed on {where}")
+        listener.warned(f"changes made since the copy began are not followed: capture does not stand on {where}")
     known = {each.copy.source: each.counts for each in await progress(control, model.name)}
     settled = {table.entity.source_name: known.get(str(table.live.table), Counts()) for table in tables}
     estimates = {table.entity.source_name: await catalog.estimated_rows(control, table.live) for table in tables}

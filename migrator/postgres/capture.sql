@@ -1,0 +1,54 @@
+-- The SQL of capture that is the same for every table; what installs it is in schema.sql.
+
+-- name: standing
+-- For each quoted table name in $1, what is there of capture, what is on record of it, and whether the two agree.
+-- Marks are searched for TRUNCATE only where something has happened to the table: that may take a while.
+SELECT wanted.relation IS NOT NULL AS exists,
+       (SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE pg_class.oid = wanted.relation) AS name,
+       capture.source,
+       capture.columns,
+       capture.installed_at,
+       capture.state::text AS recorded,
+       present.state::text AS present,
+       ARRAY(SELECT attname::text FROM pg_attribute
+             WHERE attrelid = wanted.relation AND attnum > 0 AND NOT attisdropped) AS existing,
+       migrator.function_state(function.oid) = capture.function AS own_function,
+       function.prosrc = migrator.capture_body(capture.source, wanted.relation, capture.columns) AS fitting,
+       has_schema_privilege(function.proowner, 'migrator', 'USAGE')
+           AND has_table_privilege(function.proowner, 'migrator.marks', 'INSERT') AS privileged,
+       pg_get_userbyid(function.proowner) AS owner,
+       CASE WHEN capture.state <> present.state THEN EXISTS (
+           SELECT FROM migrator.marks WHERE marks.source = capture.source AND operation = 'truncate'
+       ) ELSE false END AS truncated
+FROM (SELECT to_regclass(name)::oid AS relation, number FROM unnest($1::text[]) WITH ORDINALITY AS each(name, number))
+    AS wanted
+CROSS JOIN LATERAL (SELECT migrator.capture_state(wanted.relation) AS state) AS present
+LEFT JOIN migrator.captures AS capture ON capture.relation = wanted.relation
+LEFT JOIN pg_trigger ON tgrelid = wanted.relation AND tgname = 'migrator_capture'
+LEFT JOIN pg_proc AS function ON function.oid = tgfoid
+ORDER BY number
+
+-- name: look
+-- What is to be accepted of the source $1, should everything up to now have been brought to the target.
+SELECT migrator.capture_state(relation)::text AS state,
+       ARRAY(SELECT id FROM migrator.marks WHERE marks.source = $1 AND operation = 'truncate') AS truncations
+FROM migrator.captures
+WHERE captures.source = $1
+
+-- name: accept
+-- Puts the state $2 of the source $1 on record, and deletes the marks $3 of a TRUNCATE.
+WITH accepted AS (
+    UPDATE migrator.captures SET state = $2::text::jsonb, accepted_at = clock_timestamp() WHERE source = $1
+    RETURNING source
+)
+DELETE FROM migrator.marks
+WHERE id = ANY ($3::bigint[]) AND source IN (SELECT source FROM accepted) AND operation = 'truncate'
+
+-- name: captured
+-- The tables that have capture, on record or by a trigger: schema, name, and the columns on record.
+SELECT nspname AS schema, relname AS name, capture.columns
+FROM migrator.captures AS capture
+JOIN pg_class ON pg_class.oid = capture.relation
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+ORDER BY 1, 2
