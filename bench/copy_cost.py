@@ -4,9 +4,9 @@ All write the reference mix, from one embedded PostgreSQL, to a sink that answer
 of the items: equal digests mean that all wrote the same. Each runs in a process of its own, and the CPU time of that
 process is what counts, threads included; neither PostgreSQL nor the sink is in it.
 
-The copy is the whole engine: planning, reading rows, encoding, signing, sending, checkpoints. Its peers are spared all
-but the last step: their items lie in memory as the Python values that their users hold, and only serialising and
-writing them is counted.
+The copy is the whole engine: planning, reading rows, encoding, signing, sending, checkpoints, every safeguard on. Its
+peers are what one writes by hand (`_by_hand`): they read the rows, make the items and write them, and keep no
+checkpoint.
 
     python bench/copy_cost.py [--rows N] [--rounds N]
 """
@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import multiprocessing
 import os
 import time
 from datetime import UTC, datetime
-from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -31,21 +29,18 @@ from aiodynamo.credentials import Credentials
 from aiodynamo.http.aiohttp import AIOHTTP
 from aiodynamo.models import BatchWriteRequest
 from aiohttp import ClientSession
-from boto3.dynamodb.types import TypeDeserializer
 from sqlalchemy.ext.asyncio import create_async_engine
 from yarl import URL
 
+from bench._by_hand import items_by_hand
 from bench._sink import Received, Sink, sink
 from mappings.miyabi import MODEL
 from mappings.miyabi.sample import rows
 from mappings.miyabi.schema import metadata
 from migrator.engines.copy import Limits, Silent, copy
 from migrator.engines.stores import Stores
-from migrator.mapping import forward
-from migrator.postgres import catalog, state
+from migrator.postgres import state
 from migrator.postgres.connection import connect
-from migrator.postgres.identifiers import TableName
-from migrator.postgres.rows import RowSource
 from migrator.sandbox import embedded_postgres, scrub
 from migrator.sandbox.loading import load
 
@@ -72,22 +67,6 @@ async def prepare(database_url: str, total: int) -> None:
     session = await connect(database_url, purpose="bench")
     await state.install(session)
     await session.close()
-
-
-async def python_items(database_url: str) -> list[dict[str, Any]]:
-    """Every row's items as the Python values that boto3's users hold."""
-    deserialize: Callable[[Any], Any] = TypeDeserializer().deserialize
-    session = await connect(database_url, purpose="bench")
-    items: list[dict[str, Any]] = []
-    for entity in MODEL.entities:
-        live = await catalog.require(session, TableName(entity.source.name, entity.source.schema))
-        page = await RowSource(live, entity.projection).page(session, None, None, 10_000_000)
-        names = [projected.name for projected in entity.projection]
-        for record in page.records:
-            wire = forward(entity, dict(zip(names, record, strict=False)))
-            items += ({name: deserialize(value) for name, value in item.items()} for item in wire)
-    await session.close()
-    return items
 
 
 def ours(database_url: str, url: str) -> float:
@@ -117,43 +96,52 @@ def _copy(stores: Stores, *, restart: bool) -> float:
 
 
 def batch_writer(database_url: str, url: str) -> float:
-    """boto3's `batch_writer`."""
-    items = asyncio.run(python_items(database_url))
+    """asyncpg, a function per table, and boto3's `batch_writer`."""
+    return asyncio.run(_batch_writer(database_url, url))
+
+
+async def _batch_writer(database_url: str, url: str) -> float:
     table = boto3.resource("dynamodb", region_name=REGION, endpoint_url=url).Table(TABLE.name)
-    gc.collect()
     started = time.process_time()
     with table.batch_writer() as batch:
-        for item in items:
+        async for item in items_by_hand(database_url):
             batch.put_item(Item=item)
     return time.process_time() - started
 
 
 def aiodynamo(database_url: str, url: str) -> float:
-    """Aiodynamo's `batch_write`, several requests at a time."""
-    items = asyncio.run(python_items(database_url))
-    gc.collect()
-    return asyncio.run(_aiodynamo(items, url))
+    """asyncpg, a function per table, and aiodynamo's `batch_write`, several requests at a time."""
+    return asyncio.run(_aiodynamo(database_url, url))
 
 
-async def _aiodynamo(items: list[dict[str, Any]], url: str) -> float:
+async def _aiodynamo(database_url: str, url: str) -> float:
     started = time.process_time()
-    left = iter(items)
     async with ClientSession() as http:
         client = AiodynamoClient(AIOHTTP(http), Credentials.auto(), REGION, URL(url))
+        sending: set[asyncio.Task[None]] = set()
 
-        async def work() -> None:
-            while batch := list(islice(left, _ITEMS_PER_REQUEST)):
-                await client.batch_write({TABLE.name: BatchWriteRequest(items_to_put=batch)})
+        async def send(batch: list[dict[str, Any]]) -> None:
+            await client.batch_write({TABLE.name: BatchWriteRequest(items_to_put=batch)})
 
-        await asyncio.gather(*(work() for _ in range(_IN_FLIGHT)))
+        batch: list[dict[str, Any]] = []
+        async for item in items_by_hand(database_url):
+            batch.append(item)
+            if len(batch) == _ITEMS_PER_REQUEST:
+                sending.add(asyncio.create_task(send(batch)))
+                batch = []
+            if len(sending) == _IN_FLIGHT:
+                done, sending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+                for each in done:
+                    each.result()
+        await asyncio.gather(*sending, *([send(batch)] if batch else []))
     return time.process_time() - started
 
 
 PEERS: dict[str, Callable[[str, str], float]] = {
     "copy": ours,
     "copy, without start and end": ours_per_item,
-    "aiodynamo, writing only": aiodynamo,
-    "boto3 batch_writer, writing only": batch_writer,
+    "asyncpg and aiodynamo, by hand": aiodynamo,
+    "asyncpg and boto3 batch_writer, by hand": batch_writer,
 }
 
 
@@ -205,11 +193,11 @@ def show(total: int, seconds: dict[str, list[float]], received: dict[str, set[Re
     (expected,) = received[first]
     base = median(seconds[first])
     print(f"client CPU per item, {total:,} rows as {expected.items:,} items; median of {len(seconds[first])}")
-    print(f"{'':34}{'us/item':>10}{'ratio':>8}  same items")
+    print(f"{'':40}{'us/item':>10}{'ratio':>8}  same items")
     for peer, took in seconds.items():
         each = median(took)
         equal = "yes" if received[peer] == {expected} else "NO"
-        print(f"{peer:34}{each / expected.items * 1e6:10.1f}{each / base:8.1f}  {equal}")
+        print(f"{peer:40}{each / expected.items * 1e6:10.1f}{each / base:8.1f}  {equal}")
 
 
 if __name__ == "__main__":
