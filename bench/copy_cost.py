@@ -191,13 +191,15 @@ def show(total: int, seconds: dict[str, list[float]], received: dict[str, set[Re
     """The table; the first peer is what the others are compared with."""
     first = next(iter(seconds))
     (expected,) = received[first]
-    base = median(seconds[first])
-    print(f"client CPU per item, {total:,} rows as {expected.items:,} items; median of {len(seconds[first])}")
-    print(f"{'':40}{'us/item':>10}{'ratio':>8}  same items")
+    print(f"client CPU per item, {total:,} rows as {expected.items:,} items; median and least of {len(seconds[first])}")
+    print(f"{'':40}{'us/item':>10}{'ratio':>8}{'least':>8}{'ratio':>8}  same items")
     for peer, took in seconds.items():
-        each = median(took)
         equal = "yes" if received[peer] == {expected} else "NO"
-        print(f"{peer:40}{each / expected.items * 1e6:10.1f}{each / base:8.1f}  {equal}")
+        figures = "".join(
+            f"{figure(took) / expected.items * 1e6:{width}.1f}{figure(took) / figure(seconds[first]):8.1f}"
+            for figure, width in ((median, 10), (min, 8))
+        )
+        print(f"{peer:40}{figures}  {equal}")
 
 
 if __name__ == "__main__":
