@@ -19,7 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+import migrator.postgres.operations  # noqa: F401 - registers op.create_capture and op.drop_capture
 from alembic import context, util
+from mappings.miyabi import MODEL
 from mappings.miyabi.schema import metadata
 from migrator.errors import MigratorError
 from migrator.postgres.address import parse
@@ -46,6 +48,7 @@ def migrate(connection: Connection | None) -> None:
         connection=connection,
         dialect_name="postgresql",
         target_metadata=metadata,
+        capture=MODEL,
         include_schemas=True,
         include_name=include_name,
         literal_binds=connection is None,

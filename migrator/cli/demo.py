@@ -88,9 +88,11 @@ class Demo:
     def migrate(self) -> None:
         """The way from an empty database to a proven copy."""
         say("The source schema", "Alembic creates eleven tables, as it does in any project.")
-        run("alembic", "upgrade", "head")
+        run("alembic", "upgrade", "0001")
         say("Rows", f"{self.rows:,} rows of a GitHub automation service, invented from a fixed seed.")
         asyncio.run(self._load())
+        say("Capture", "Triggers on every table: from here on, whatever is written leaves a mark, whoever writes it.")
+        run("alembic", "upgrade", "head")
         say("Prepare", "The target table with its indexes, stream and backups; the toolkit's own schema in PostgreSQL.")
         run("migrate", "prepare", "--yes")
         say("Copy", "Rows become items by the mappings. Killed at any moment, the same command goes on from there.")

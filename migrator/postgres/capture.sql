@@ -45,10 +45,19 @@ WITH accepted AS (
 DELETE FROM migrator.marks
 WHERE id = ANY ($3::bigint[]) AND source IN (SELECT source FROM accepted) AND operation = 'truncate'
 
+-- name: captures_exist
+-- The table of captures, or null where the toolkit's schema is not installed, or of its first version.
+SELECT to_regclass('migrator.captures')
+
 -- name: captured
--- The tables that have capture, on record or by a trigger: schema, name, and the columns on record.
-SELECT nspname AS schema, relname AS name, capture.columns
-FROM migrator.captures AS capture
-JOIN pg_class ON pg_class.oid = capture.relation
-JOIN pg_namespace ON pg_namespace.oid = relnamespace
+-- The tables that capture is on record for, with their columns: those that are gone under their last name, and none that
+-- have lost the trigger.
+SELECT coalesce(nspname, split_part(source, '.', 1)) AS schema,
+       coalesce(relname, substr(source, strpos(source, '.') + 1)) AS name,
+       columns
+FROM migrator.captures
+LEFT JOIN pg_class ON pg_class.oid = captures.relation
+LEFT JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE pg_class.oid IS NULL
+   OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = pg_class.oid AND tgname = 'migrator_capture')
 ORDER BY 1, 2

@@ -26,7 +26,8 @@ def install_statement() -> str:
         f"INSERT INTO migrator.versions (version) VALUES ({number});\nEND IF;\n"
         for number, statement in enumerate(_VERSIONS, 1)
     )
-    return QUERIES["install"].replace("-- steps", steps)
+    refuse = f"RAISE EXCEPTION 'the schema migrator is of version %, this release knows {LATEST}', installed;"
+    return QUERIES["install"].replace("-- steps", f"{steps}IF installed > {LATEST} THEN\n{refuse}\nEND IF;")
 
 
 async def installed_version(connection: Connection) -> int:
