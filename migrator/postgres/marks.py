@@ -1,4 +1,4 @@
-"""Marks: rows whose items are not known to be in the target. Here: the ones that were set aside with a reason."""
+"""Marks: rows whose items are not known to be in the target. What they hold, and the ones set aside with a reason."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migrator.postgres.errors import OWN_TABLES, errors_explained
+from migrator.postgres.identifiers import literal
 from migrator.postgres.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from migrator.postgres.catalog import LiveColumn
     from migrator.postgres.connection import Connection
 
 
@@ -34,6 +36,23 @@ class Mark:
     row_key: Mapping[str, str] | None
     marked_at: datetime
     reason: str
+
+
+def value_expression(column: LiveColumn, document: str) -> str:
+    """Return SQL for a column's value in a mark: of the column's own type, and equal to what the row held.
+
+    Args:
+        column: the column, as the catalog has it.
+        document: SQL for the mark's `row_key` or `old_key`.
+
+    It holds in sessions that `migrator.postgres.connection` has opened, whatever the settings of the writer's were.
+    """
+    return f"({document} ->> {literal(column.name)})::{column.base_type}"
+
+
+def key_expression(key_columns: Sequence[str], document: str) -> str:
+    """Return SQL for the primary key in a mark, as the text array that `RowSource.by_keys` takes for a key."""
+    return f"ARRAY[{', '.join(f'{document} ->> {literal(name)}' for name in key_columns)}]"
 
 
 async def set_aside(connection: Connection, source: str, *, limit: int) -> list[Mark]:
