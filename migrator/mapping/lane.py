@@ -62,27 +62,9 @@ boolean: Final = ("false", "true")
 _PLAIN_DIGITS: Final = 38
 _SHALLOW: Final = 24
 _SHORT_KEY: Final = KEY_BYTES // 4
-_KEYS_KEPT: Final = 4096
-
-
-class _Keys(dict[str, str]):
-    """The text of a Map's keys with what follows them, each quoted once: documents of one table share their keys."""
-
-    def __init__(self, following: str) -> None:
-        super().__init__()
-        self._following = following
-
-    def __missing__(self, key: str) -> str:
-        if not key:
-            raise Doubt
-        if len(self) >= _KEYS_KEPT:
-            self.clear()
-        written = self[key] = quote(key) + self._following
-        return written
-
-
-_before_string: Final = _Keys(':{"S":')
-_before_other: Final = _Keys(":")
+_NULL: Final[AttributeValue] = {"NULL": True}
+_TRUE: Final[AttributeValue] = {"BOOL": True}
+_FALSE: Final[AttributeValue] = {"BOOL": False}
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -99,22 +81,25 @@ _decode: Final = json.JSONDecoder(**_exact).decode
 _decode_json: Final = json.JSONDecoder(**_exact, object_pairs_hook=_unique).decode
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
-    """The wire's text of a decoded value."""
+def _typed_json(value: Any) -> AttributeValue:  # noqa: ANN401 - whatever JSON holds
+    """A decoded value, typed as DynamoDB has it."""
     kind = type(value)
     if kind is str:
-        return f'{{"S":{quote(value)}}}'
+        return {"S": value}
     if kind is _Number:
-        return f'{{"N":"{_digits(value)}"}}'
+        return {"N": value if len(value) < _PLAIN_DIGITS and value.isdigit() else _digits(value)}
     if kind is dict:
-        members = [
-            f"{_before_string[key]}{quote(content)}}}" if type(content) is str else _before_other[key] + _value(content)
-            for key, content in value.items()
-        ]
-        return f'{{"M":{{{",".join(members)}}}}}'
+        if "" in value:
+            raise Doubt
+        return {
+            "M": {
+                name: {"S": content} if type(content) is str else _typed_json(content)
+                for name, content in value.items()
+            }
+        }
     if kind is list:
-        return f'{{"L":[{",".join(map(_value, value))}]}}'
-    return '{"NULL":true}' if value is None else '{"BOOL":true}' if value else '{"BOOL":false}'
+        return {"L": [_typed_json(member) for member in value]}
+    return _NULL if value is None else _TRUE if value else _FALSE
 
 
 def _digits(text: str) -> str:
@@ -127,13 +112,13 @@ def jsonb(text: str) -> str:
     """The wire's text of a jsonb document."""
     if len(text) > _SHORT_KEY or text.count("{") + text.count("[") > _SHALLOW:
         _inspect(_decode(text), 0)
-    return octets(_value(_decode_jsonb(text)[0]))
+    return orjson.dumps(_typed_json(_decode_jsonb(text)[0])).decode("latin-1")
 
 
 def json_text(text: str) -> str:
     """The wire's text of a json document."""
     _inspect(_decode(text), 0)
-    written = _value(_decode_json(text))
+    written = _typed(_typed_json(_decode_json(text)))
     if ("\\ud" in text or "\\uD" in text) and SURROGATE.search(written):
         raise Doubt
     return octets(written)
