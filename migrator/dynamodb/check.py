@@ -18,11 +18,11 @@ _USABLE: Final = ("ACTIVE", "UPDATING")
 
 
 async def check(client: Client, table_name: str) -> None:
-    """Sees that the table exists and takes requests.
+    """Sees that the table and its indexes exist whole and take requests.
 
     Raises:
         TableMissingError: it does not exist here.
-        TargetError: it is being created or deleted, or DynamoDB cannot be reached.
+        TargetError: it, or an index of it, is being created or deleted, or DynamoDB cannot be reached.
         ConfigurationError: the credentials are refused.
     """
     request = orjson.dumps({"TableName": table_name})
@@ -39,3 +39,11 @@ async def check(client: Client, table_name: str) -> None:
             f"table {table_name} cannot be used: its status is {status} in {client.place}",
             next_step="see the table in the AWS console, then run `migrate prepare`",
         )
+    for index in answer["Table"].get("GlobalSecondaryIndexes", ()):
+        # Filling an index competes with what is written meanwhile, and until it ends the index answers nothing.
+        if index["IndexStatus"] not in _USABLE:
+            raise TargetError(
+                f"index {index['IndexName']} of table {table_name} cannot be used: its status is "
+                f"{index['IndexStatus']} in {client.place}",
+                next_step="run `migrate prepare`: it waits until the index is ready",
+            )

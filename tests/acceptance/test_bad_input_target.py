@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Creating:
-    """Report the table as it is while DynamoDB creates it."""
+    """Report the table, or an index of it, as it is while DynamoDB creates it."""
+
+    index: bool = False
 
     def fits(self, operation: str) -> bool:
         return operation == "DescribeTable"
@@ -34,7 +36,10 @@ class Creating:
     async def apply(self, exchange: Exchange) -> web.StreamResponse:
         answer = await exchange.forward(exchange.body)
         document = orjson.loads(answer.body)
-        document["Table"]["TableStatus"] = "CREATING"
+        if self.index:
+            document["Table"]["GlobalSecondaryIndexes"][0]["IndexStatus"] = "CREATING"
+        else:
+            document["Table"]["TableStatus"] = "CREATING"
         return exchange.answer(Answer.of_dynamodb(answer.status, document))
 
 
@@ -96,6 +101,17 @@ def test_a_table_that_is_being_created(prepared: Project, proxy: FaultProxy) -> 
         behind.migrate("copy").failed(6, f"table {prepared.table} is being created", "run `migrate prepare`")
         assert f"table {prepared.table}: CREATING" in behind.here("status").succeeded().out
     rule = proxy.inject(Creating(), times=3)
+    behind.here("prepare").succeeded()
+    assert rule.applied == 3
+    behind.here("copy").succeeded()
+
+
+def test_an_index_that_is_being_created(prepared: Project, proxy: FaultProxy) -> None:
+    behind = prepared.through(AWS_ENDPOINT_URL=proxy.endpoint_url)
+    with proxy.failing(Creating(index=True)):
+        refused = f"of table {prepared.table} cannot be used: its status is CREATING"
+        behind.migrate("copy").failed(6, refused, "run `migrate prepare`")
+    rule = proxy.inject(Creating(index=True), times=3)
     behind.here("prepare").succeeded()
     assert rule.applied == 3
     behind.here("copy").succeeded()
