@@ -88,7 +88,7 @@ async def odd_session(database: Database) -> Connection:
     return await asyncpg.connect(database.url, server_settings=ODD)
 
 
-async def held(session: Connection, table: TableName, document: str) -> list[tuple[str, ...]]:
+async def held(session: Connection, table: TableName, document: str) -> list[tuple[str | None, ...]]:
     """What the latest mark holds of each column of a table, as the toolkit's sessions print it; the mark is deleted."""
     live = await catalog.require(session, table)
     values = ", ".join(f"{value_expression(column, document)}::text" for column in live.columns)
