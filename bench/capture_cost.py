@@ -17,7 +17,7 @@ import asyncio
 import os
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 
@@ -26,9 +26,6 @@ from migrator.postgres.capture import create_statements
 from migrator.postgres.connection import connect
 from migrator.postgres.identifiers import TableName
 from migrator.sandbox import embedded_postgres
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TABLE = """
 DROP TABLE IF EXISTS tasks, plain;
@@ -87,18 +84,20 @@ async def prepare(connection: Any, peer: str) -> None:  # noqa: ANN401 - asyncpg
     await connection.execute("CHECKPOINT")
 
 
-async def measure(connection: Any, pid: int, rows: int, note: Callable[[str, float], None]) -> None:  # noqa: ANN401
-    """Note the CPU of each kind of change per row, in microseconds."""
+async def measure(connection: Any, pid: int, rows: int) -> dict[str, float]:  # noqa: ANN401 - asyncpg has no types
+    """The CPU of each kind of change per row, in microseconds."""
+    taken = {}
     for name, statement in BULK.items():
         before = cpu(pid)
         await connection.execute(statement.format(row=ROW, rows=rows))
-        note(f"bulk {name}", (cpu(pid) - before) / rows * 1e6)
+        taken[f"bulk {name}"] = (cpu(pid) - before) / rows * 1e6
     numbers = [(number,) for number in range(1, rows + 1)]
     for name, statement in SINGLE.items():
         before = cpu(pid)
         # Each is a statement of its own, all in one transaction: what committing costs is not capture's affair.
         await connection.executemany(statement, numbers)
-        note(f"single {name}", (cpu(pid) - before) / rows * 1e6)
+        taken[f"single {name}"] = (cpu(pid) - before) / rows * 1e6
+    return taken
 
 
 async def run(url: str, peers: list[str], rows: int, rounds: int) -> dict[str, dict[str, list[float]]]:
@@ -112,10 +111,8 @@ async def run(url: str, peers: list[str], rows: int, rounds: int) -> dict[str, d
             connection = await asyncpg.connect(url)
             pid = await connection.fetchval("SELECT pg_backend_pid()")
             await prepare(connection, peer)
-            found = figures[peer]
-            await measure(
-                connection, pid, rows, lambda name, value, found=found: found.setdefault(name, []).append(value)
-            )
+            for name, value in (await measure(connection, pid, rows)).items():
+                figures[peer].setdefault(name, []).append(value)
             await connection.close()
     return figures
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from migrator.mapping.captured import captured_columns
-from migrator.postgres import state
 from migrator.postgres.errors import OWN_TABLES, errors_explained
 from migrator.postgres.identifiers import TableName, literal
 from migrator.postgres.queries import named_statements
@@ -126,9 +125,9 @@ async def standing(connection: Connection, tables: Mapping[TableName, Sequence[s
     Raises:
         SourceError: PostgreSQL cannot be reached, or the role may not read the toolkit's schema.
     """
-    if await state.installed_version(connection) < state.LATEST:
-        return {table: Capture(table, (_missing(table, columns),)) for table, columns in tables.items()}
     with errors_explained("see how capture stands", connection=connection, privileges=OWN_TABLES):
+        if await connection.fetchval(SQL["captures_exist"]) is None:
+            return {table: Capture(table, (_missing(table, columns),)) for table, columns in tables.items()}
         found = await connection.fetch(SQL["standing"], [table.sql for table in tables])
     return {
         table: Capture(table, tuple(_faults(table, columns, row)), tuple(row["columns"] or ()), row["installed_at"])

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from migrator.postgres import state
 from tests.support.terminal import at_terminal
 
 if TYPE_CHECKING:
     from tests.support.project import Project
 
-CHANGES = ("install the toolkit's schema migrator, version 2", "create table", "turn on point-in-time recovery")
+CHANGES = (
+    f"install the toolkit's schema migrator, version {state.LATEST}",
+    "create table",
+    "turn on point-in-time recovery",
+)
 
 
 def tables(project: Project) -> list[str]:

@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 
 import migrator.postgres
-from migrator.postgres.identifiers import TableName, quoted
+from migrator.postgres.identifiers import TableName, literal, quoted
 from migrator.postgres.queries import QUERIES, named_statements
 
 
@@ -37,3 +37,10 @@ def test_a_table_name_is_quoted(name: TableName, sql: str) -> None:
 
 def test_a_column_name_is_quoted() -> None:
     assert quoted('sel"ect') == '"sel""ect"'
+
+
+@pytest.mark.parametrize(
+    ("text", "sql"), [("plain", "'plain'"), ("it's", "'it''s'"), ("a\\'b", r"E'a\\''b'"), ("$1 :x %s", "'$1 :x %s'")]
+)
+def test_a_text_is_a_literal_under_every_setting(text: str, sql: str) -> None:
+    assert literal(text) == sql
