@@ -162,6 +162,10 @@ class InvalidRequestError(AnswerError, TargetError):
     """The request, or an item in it, is one that DynamoDB does not accept."""
 
 
+class ConditionFailedError(AnswerError, TargetError):
+    """A conditional write was refused: the key does not hold what the condition says."""
+
+
 class TableMissingError(AnswerError, TargetError):
     """No such table in this region and account."""
 
@@ -215,6 +219,7 @@ _CODES: dict[type[AnswerError], tuple[str, ...]] = {
         "TransactionInProgressException",
     ),
     InvalidRequestError: ("ItemCollectionSizeLimitExceededException", "SerializationException", "ValidationException"),
+    ConditionFailedError: ("ConditionalCheckFailedException",),
     TableMissingError: ("ResourceNotFoundException", "TableNotFoundException"),
     TableBusyError: ("ContinuousBackupsUnavailableException", "LimitExceededException", "ResourceInUseException"),
     NotOfferedError: ("UnknownOperationException",),

@@ -27,23 +27,38 @@ async def get_item(client: Client, table_name: str, key: WireItem, *, consistent
 
 
 async def batch_get(
-    client: Client, table_name: str, keys: Sequence[WireItem], *, consistent: bool = True
+    client: Client,
+    table_name: str,
+    keys: Sequence[WireItem],
+    *,
+    consistent: bool = True,
+    attributes: Sequence[str] = (),
 ) -> list[WireItem]:
-    """The items of these keys that exist, in no order. Each key may be named once."""
+    """The items of these keys that exist, in no order. Each key may be named once.
+
+    Args:
+        client: the client to read through.
+        table_name: the table.
+        keys: the keys.
+        consistent: whether all writes before are seen.
+        attributes: the attributes that are wanted; none named: all.
+    """
+    asked: dict[str, Any] = {"ConsistentRead": consistent}
+    if attributes:
+        names = {f"#{number}": name for number, name in enumerate(attributes)}
+        asked |= {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": names}
     found: list[WireItem] = []
     for start in range(0, len(keys), _KEYS_PER_REQUEST):
-        found += await _get_all(
-            client, table_name, list(keys[start : start + _KEYS_PER_REQUEST]), consistent=consistent
-        )
+        found += await _get_all(client, table_name, list(keys[start : start + _KEYS_PER_REQUEST]), asked)
     return found
 
 
-async def _get_all(client: Client, table_name: str, keys: list[WireItem], *, consistent: bool) -> list[WireItem]:
+async def _get_all(client: Client, table_name: str, keys: list[WireItem], asked: dict[str, Any]) -> list[WireItem]:
     """The items of up to 100 keys; keys that DynamoDB leaves unprocessed are asked for again."""
     found: list[WireItem] = []
     patience = client.patience()
     while True:
-        request = {"RequestItems": {table_name: {"Keys": keys, "ConsistentRead": consistent}}}
+        request = {"RequestItems": {table_name: {"Keys": keys, **asked}}}
         answer = await client.call("BatchGetItem", orjson.dumps(request), table=table_name, deadline=patience.deadline)
         found += answer["Responses"].get(table_name, [])
         left = answer.get("UnprocessedKeys", {}).get(table_name, {}).get("Keys", [])

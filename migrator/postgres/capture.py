@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from migrator.mapping.captured import captured_columns
 from migrator.postgres.errors import OWN_TABLES, errors_explained
-from migrator.postgres.identifiers import TableName, literal
+from migrator.postgres.identifiers import TableName, literal, quoted
 from migrator.postgres.queries import named_statements
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ def _faults(table: TableName, columns: Sequence[str], row: Record) -> Iterator[F
         yield Fault(
             "unprivileged",
             f"the owner of the trigger function of {table}, {row['owner']}, may not write marks: every write fails",
-            f'as a superuser run: GRANT USAGE ON SCHEMA migrator TO "{row["owner"]}"; '
-            f'GRANT INSERT ON migrator.marks TO "{row["owner"]}"',
+            f"as a superuser run: GRANT USAGE ON SCHEMA migrator TO {quoted(row['owner'])}; "
+            f"GRANT INSERT ON migrator.marks TO {quoted(row['owner'])}",
         )
     yield from _unmarked(table, recorded, present, truncated=row["truncated"])
 

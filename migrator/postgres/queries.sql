@@ -250,3 +250,80 @@ LIMIT $2
 -- name: now
 -- The server's clock, by which all ages are judged.
 SELECT clock_timestamp()
+
+-- name: claim_marks
+-- Locks marks of the sources $1 that nobody else works on, the oldest first, $2 at most.
+SELECT id, source, operation::text, row_key::text, old_key::text, marked_at
+FROM migrator.marks
+WHERE reason IS NULL AND source = ANY ($1)
+ORDER BY id
+LIMIT $2
+FOR UPDATE SKIP LOCKED
+
+-- name: delete_marks
+-- Deletes the marks $1.
+DELETE FROM migrator.marks WHERE id = ANY ($1)
+
+-- name: give_reasons
+-- Sets the marks $1 aside, for the reasons $2.
+UPDATE migrator.marks SET reason = given.reason
+FROM unnest($1::bigint[], $2::text[]) AS given(id, reason)
+WHERE marks.id = given.id
+
+-- name: backlog
+-- The marks of the sources $1 that wait for their turn: how many, and when the oldest was made; and how many are set aside.
+SELECT count(*) FILTER (WHERE reason IS NULL) AS waiting,
+       min(marked_at) FILTER (WHERE reason IS NULL) AS oldest,
+       count(*) FILTER (WHERE reason IS NOT NULL) AS set_aside
+FROM migrator.marks
+WHERE source = ANY ($1)
+
+-- name: marks_size
+-- The bytes that the marks take on disk.
+SELECT pg_total_relation_size('migrator.marks')
+
+-- name: moment
+-- What a snapshot needs beside the rows: the server's clock, a version for what is written from it (no number comes
+-- twice, and a timeline's are above those of the one before), and the phases of the model $1.
+SELECT clock_timestamp() AS at,
+       ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint * 1099511627776
+           + nextval('migrator.item_versions') AS version,
+       ARRAY(SELECT entity || ' ' || phase FROM migrator.phases WHERE model = $1) AS phases
+
+-- name: record_tombstones
+-- Records tombstones of the target $1 that were written at $4: keys $2, versions $3.
+INSERT INTO migrator.tombstones (target, key, version, written_at)
+SELECT $1, key, version, $4 FROM unnest($2::text[], $3::numeric[]) AS written(key, version)
+ON CONFLICT (target, key) DO UPDATE SET version = excluded.version, written_at = excluded.written_at
+
+-- name: old_tombstones
+-- Tombstones of the target $1 that were written more than $2 seconds ago, $3 at most.
+SELECT key, version::text
+FROM migrator.tombstones
+WHERE target = $1 AND written_at < clock_timestamp() - make_interval(secs => $2)
+ORDER BY written_at
+LIMIT $3
+
+-- name: forget_tombstones
+-- Forgets the tombstones of the target $1 with the keys $2 and the versions $3.
+DELETE FROM migrator.tombstones
+USING unnest($2::text[], $3::numeric[]) AS purged(key, version)
+WHERE tombstones.target = $1 AND tombstones.key = purged.key AND tombstones.version = purged.version
+
+-- name: phases
+-- The phases of the model $1 by entity.
+SELECT entity, phase::text, epoch, changed_at FROM migrator.phases WHERE model = $1
+
+-- name: move_phase
+-- Moves the entities $2 of the model $1 to the phase $3.
+INSERT INTO migrator.phases (model, entity, phase)
+SELECT $1, entity, $3::text::migrator.phase FROM unnest($2::text[]) AS entity
+ON CONFLICT (model, entity) DO UPDATE
+SET phase = excluded.phase, epoch = phases.epoch + 1, changed_at = clock_timestamp()
+WHERE phases.phase <> excluded.phase
+
+-- name: last_sent
+-- When a copy for the model $1 may have sent its last request, as seconds before now; null: none has sent any.
+SELECT extract(epoch FROM clock_timestamp() - max(last_sent_at))::float8
+FROM migrator.copy_ranges
+WHERE model = $1

@@ -442,3 +442,28 @@ BEGIN
     DELETE FROM migrator.captures WHERE migrator.capture_function(source) = function_name;
 END
 $function$;
+
+-- name: version_3
+-- Where each entity of a model is on its way, and since when; every move counts the epoch up.
+CREATE TYPE migrator.phase AS ENUM ('prepare', 'dual_write', 'read_target', 'write_target', 'complete');
+CREATE TABLE migrator.phases (
+    model text NOT NULL,
+    entity text NOT NULL,
+    phase migrator.phase NOT NULL,
+    epoch bigint NOT NULL DEFAULT 1,
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (model, entity)
+);
+
+-- The versions of items. A sequence gives no number twice, not even after a rollback.
+CREATE SEQUENCE migrator.item_versions;
+
+-- Tombstones that stand in the target until no request of before can still arrive.
+CREATE TABLE migrator.tombstones (
+    target text NOT NULL,
+    key text NOT NULL,
+    version numeric NOT NULL,
+    written_at timestamptz NOT NULL,
+    PRIMARY KEY (target, key)
+);
+CREATE INDEX tombstones_written ON migrator.tombstones (written_at);

@@ -1,0 +1,105 @@
+"""Versions: what a key holds, and writes on condition that it still does.
+
+An item may carry a version; a tombstone stands where an item was deleted: its key and version, and when.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from migrator.dynamodb.errors import ConditionFailedError
+from migrator.dynamodb.items import batch_get
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from migrator.dynamodb.client import Client
+    from migrator.mapping import WireItem
+
+VERSION: Final = "_v"
+DELETED: Final = "_del"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a key holds: an item or tombstone of this version (the text of a Number), `0` for an item without one."""
+
+    version: str = "0"
+    deleted: bool = False
+
+
+async def held(
+    client: Client, table_name: str, keys: Sequence[WireItem], names: Sequence[str]
+) -> list[tuple[WireItem, Held]]:
+    """What these keys hold, read consistently; a key that holds nothing is left out.
+
+    `names` are the table's key attributes.
+    """
+    found = await batch_get(client, table_name, keys, attributes=(*names, VERSION, DELETED))
+    return [(item, Held(item.get(VERSION, {}).get("N", "0"), DELETED in item)) for item in found]
+
+
+async def put_where(
+    client: Client, table_name: str, item: bytes, *, key_name: str, was: Held | None, deadline: float
+) -> bool:
+    """Puts an item, given as JSON text, where its key still holds what was read; returns False where it does not.
+
+    An answer that was lost may be followed by False although the item was put: whoever calls reads the key again.
+
+    Args:
+        client: the client to write through.
+        table_name: the table.
+        item: the item's text, its version in it.
+        key_name: the table's partition key attribute.
+        was: what the key held; None: nothing.
+        deadline: a moment of the running loop's `time()` after which nothing is sent.
+    """
+    names, values = {"#k": key_name}, b""
+    if was is None:
+        condition = "attribute_not_exists(#k)"
+    elif was.version == "0":
+        condition, names = "attribute_exists(#k) AND attribute_not_exists(#v)", {"#k": key_name, "#v": VERSION}
+    else:
+        condition, names = "#v = :v", {"#v": VERSION}
+        values = b',"ExpressionAttributeValues":{":v":{"N":"%b"}}' % was.version.encode()
+    body = b'{"TableName":"%b","ConditionExpression":"%b","ExpressionAttributeNames":%b%b,"Item":%b}' % (
+        table_name.encode(),
+        condition.encode(),
+        orjson.dumps(names),
+        values,
+        item,
+    )
+    try:
+        await client.call("PutItem", body, table=table_name, deadline=deadline)
+    except ConditionFailedError:
+        return False
+    return True
+
+
+async def delete_where(client: Client, table_name: str, key: WireItem, *, version: str) -> bool:
+    """Deletes what a key holds where it is still of this version; returns False where it is not."""
+    request = {
+        "TableName": table_name,
+        "Key": key,
+        "ConditionExpression": "#v = :v",
+        "ExpressionAttributeNames": {"#v": VERSION},
+        "ExpressionAttributeValues": {":v": {"N": version}},
+    }
+    try:
+        await client.call("DeleteItem", orjson.dumps(request), table=table_name)
+    except ConditionFailedError:
+        return False
+    return True
+
+
+def versioned(item: bytes, version: int) -> bytes:
+    """An item's text with a version."""
+    return b'%b,"%b":{"N":"%d"}}' % (item[:-1], VERSION.encode(), version)
+
+
+def tombstone(key: WireItem, version: int, unix_seconds: int) -> bytes:
+    """The text of a tombstone: the key, its version, and when it was made."""
+    return orjson.dumps({**key, VERSION: {"N": str(version)}, DELETED: {"N": str(unix_seconds)}})

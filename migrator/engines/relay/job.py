@@ -1,0 +1,209 @@
+"""A relay from its start until it is stopped, or until no mark waits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from migrator.dynamodb.check import check
+from migrator.dynamodb.client import Client
+from migrator.engines.relay.burial import purge
+from migrator.engines.stores import live_table
+from migrator.engines.together import together
+from migrator.errors import GateError, SourceError, TargetError
+from migrator.postgres import pending, phases, state
+from migrator.postgres.connection import connect, pool
+from migrator.postgres.errors import errors_explained
+from migrator.reconcile import Lookup, Reconciler, Times
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from migrator.engines.stores import Stores
+    from migrator.errors import MigratorError
+    from migrator.mapping import Entity, Model
+    from migrator.postgres.connection import Pool
+
+_HANDS: Final = 2
+_IDLE_SECONDS: Final = 0.25
+_LONGEST_PAUSE: Final = 15.0
+_PURGE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Marks that are taken at once, and how long requests live."""
+
+    batch: int = 200
+    times: Times = field(default_factory=Times)
+
+
+@dataclass
+class Outcome:
+    """What a relay has done: marks settled and set aside, items and tombstones written, tombstones purged."""
+
+    settled: int = 0
+    set_aside: int = 0
+    written: int = 0
+    purged: int = 0
+    seconds: float = 0.0
+
+
+class Listener(Protocol):
+    """Who is told of a relay's work."""
+
+    def progressed(self, outcome: Outcome) -> None:
+        """A batch was settled."""
+
+    def set_aside(self, source: str, reason: str) -> None:
+        """A mark of a source cannot be reconciled, and waits with its reason until somebody has looked at it."""
+
+    def failed(self, error: MigratorError, pause: float) -> None:
+        """A store failed; the work goes on after so many seconds."""
+
+
+class Silent:
+    """A listener that tells nobody."""
+
+    def progressed(self, outcome: Outcome) -> None:
+        """As in `Listener`."""
+
+    def set_aside(self, source: str, reason: str) -> None:
+        """As in `Listener`."""
+
+    def failed(self, error: MigratorError, pause: float) -> None:
+        """As in `Listener`."""
+
+
+async def relay(  # noqa: PLR0913 - what a run is made of
+    model: Model,
+    entities: Sequence[Entity],
+    stores: Stores,
+    *,
+    limits: Limits,
+    until_empty: bool,
+    stop: asyncio.Event,
+    listener: Listener,
+) -> Outcome:
+    """Reconciles what the marks of these entities name, until `stop` is set or, with `until_empty`, no mark waits.
+
+    A store that goes away is waited for, unless `until_empty`.
+
+    Raises:
+        GateError: an entity is in a phase in which its changes are not followed.
+        ConfigurationError: the source schema is not what the mapping declares, or `prepare` has not been run.
+        SourceError, TargetError: a store cannot be reached or used. Every mark that is not settled waits on.
+    """
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        control = await connect(stores.database_url, purpose="relay")
+        stack.push_async_callback(control.close)
+        await state.require(control)
+        standings = await phases.standings(control, model.name)
+        unfollowed = [
+            each.name for each in entities if standings.get(each.name, phases.Standing()).phase not in phases.FOLLOWED
+        ]
+        if unfollowed:
+            raise GateError(
+                f"changes of {', '.join(unfollowed)} are not followed in their phase",
+                safe="nothing was done; marks gather",
+                next_step="migrate switch dual-write",
+            )
+        lookups = {entity.name: Lookup(entity, await live_table(control, entity)) for entity in entities}
+        client = await stack.enter_async_context(Client(await asyncio.to_thread(stores.target)))
+        for name in dict.fromkeys(entity.table.name for entity in entities):
+            await check(client, name)
+        sessions = await stack.enter_async_context(pool(stores.database_url, purpose="relay", size=2 * _HANDS + 1))
+        reconciler = Reconciler(model, lookups, client, times=limits.times)
+        run = _Relay(reconciler, sessions, limits, listener, stop, until_empty=until_empty)
+        async with together() as group:
+            hands = [group.create_task(run.hand()) for _ in range(_HANDS)]
+            burying = group.create_task(run.bury(model, client))
+            await asyncio.wait(hands, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait(hands, return_when=asyncio.ALL_COMPLETED)
+            burying.cancel()
+    run.outcome.seconds = time.monotonic() - began
+    return run.outcome
+
+
+class _Relay:
+    """The hands of one relay. Holds what they have done."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        sessions: Pool,
+        limits: Limits,
+        listener: Listener,
+        stop: asyncio.Event,
+        *,
+        until_empty: bool,
+    ) -> None:
+        self.outcome = Outcome()
+        self._reconciler = reconciler
+        self._sessions = sessions
+        self._limits = limits
+        self._listener = listener
+        self._stop = stop
+        self._until_empty = until_empty
+
+    async def hand(self) -> None:
+        """Takes batch after batch; what is under way when it is to stop is brought to its end."""
+        pause = _IDLE_SECONDS
+        while not self._stop.is_set():
+            try:
+                moved = await self._batch()
+            except (SourceError, TargetError) as error:
+                if self._until_empty:
+                    raise
+                self._listener.failed(error, pause)
+                moved, pause = False, min(2 * pause, _LONGEST_PAUSE)
+            else:
+                pause = _IDLE_SECONDS
+                if not moved and self._until_empty and await self._is_empty():
+                    return
+            if not moved:
+                await self._rest(pause)
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+    async def _batch(self) -> bool:
+        """One batch of marks; returns whether any of them was settled or set aside."""
+        with errors_explained("connect to the source"):
+            async with (
+                self._sessions.acquire() as holding,
+                self._sessions.acquire() as reading,
+                pending.claimed(holding, self._reconciler.sources, self._limits.batch) as claim,
+            ):
+                if not claim.marks:
+                    return False
+                settled = await self._reconciler.reconcile(reading, claim.marks)
+                await claim.settle(settled.done, settled.reasons)
+        sources = {mark.id: mark.source for mark in claim.marks}
+        for mark, reason in settled.reasons.items():
+            self._listener.set_aside(sources[mark], reason)
+        self.outcome.settled += len(settled.done)
+        self.outcome.set_aside += len(settled.reasons)
+        self.outcome.written += settled.written
+        self._listener.progressed(self.outcome)
+        return bool(settled.done or settled.reasons)
+
+    async def _is_empty(self) -> bool:
+        """Whether no mark waits, claimed by another relay or not."""
+        with errors_explained("connect to the source"):
+            async with self._sessions.acquire() as connection:
+                return not (await pending.backlog(connection, self._reconciler.sources)).waiting
+
+    async def bury(self, model: Model, client: Client) -> None:
+        """Purges tombstones now and then, once no request of before can arrive."""
+        while True:
+            with suppress(SourceError, TargetError):
+                async with self._sessions.acquire() as connection:
+                    for table in model.tables:
+                        self.outcome.purged += await purge(connection, client, table, self._limits.times.life)
+            await asyncio.sleep(_PURGE_SECONDS)

@@ -1,0 +1,128 @@
+"""Pending marks: changed rows that wait for their turn, locked by whoever works on them until they are settled."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from migrator.postgres.errors import OWN_TABLES, errors_explained
+from migrator.postgres.marks import value_expression
+from migrator.postgres.queries import QUERIES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import datetime
+
+    from migrator.postgres.catalog import LiveTable
+    from migrator.postgres.connection import Connection
+
+
+class Named(Protocol):
+    """What a mapping wants selected, under a name (`migrator.mapping`'s `Projected`)."""
+
+    @property
+    def name(self) -> str:
+        """What the value is called in a row."""
+
+    @property
+    def column(self) -> str:
+        """The column's name."""
+
+    @property
+    def expression(self) -> str:
+        """SQL with `{}` for the column."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingMark:
+    """A mark that waits.
+
+    `row_key` is the row's primary key since, `old_key` what item keys were made of before (both JSON); None: the row is
+    gone since, or its item keys were the same before.
+    """
+
+    id: int
+    source: str
+    operation: str
+    row_key: str | None
+    old_key: str | None
+    marked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many marks wait, since when the oldest does, how many are set aside, and the bytes that all take on disk."""
+
+    waiting: int
+    oldest: datetime | None
+    set_aside: int
+    bytes: int
+
+
+class Claim:
+    """Marks that this session has locked, within the transaction that `claimed` has opened."""
+
+    def __init__(self, connection: Connection, marks: Sequence[PendingMark]) -> None:
+        self.marks = marks
+        self._connection = connection
+
+    async def settle(self, marks: Sequence[int], reasons: Mapping[int, str]) -> None:
+        """Delete marks that are settled, and set others aside for a reason; both stand when the transaction ends."""
+        with errors_explained("settle marks", connection=self._connection, privileges=OWN_TABLES):
+            if marks:
+                await self._connection.execute(QUERIES["delete_marks"], list(marks))
+            if reasons:
+                await self._connection.execute(QUERIES["give_reasons"], list(reasons), list(reasons.values()))
+
+
+@asynccontextmanager
+async def claimed(connection: Connection, sources: Sequence[str], limit: int) -> AsyncIterator[Claim]:
+    """Lock marks that nobody else works on, the oldest first, until the block ends.
+
+    What is not settled in the block waits again afterwards, however the block ends.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached.
+    """
+    with errors_explained("claim marks", connection=connection, privileges=OWN_TABLES):
+        async with connection.transaction():
+            found = await connection.fetch(QUERIES["claim_marks"], list(sources), limit)
+            yield Claim(connection, [PendingMark(**row) for row in found])
+
+
+async def backlog(connection: Connection, sources: Sequence[str]) -> Backlog:
+    """Return how much waits for these sources."""
+    with errors_explained("count the marks", connection=connection, privileges=OWN_TABLES):
+        row = await connection.fetchrow(QUERIES["backlog"], list(sources))
+        size = await connection.fetchval(QUERIES["marks_size"])
+    return Backlog(row["waiting"], row["oldest"], row["set_aside"], size)
+
+
+async def values(
+    connection: Connection, live: LiveTable, projection: Sequence[Named], keys: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return what marks' keys hold (all the same columns) as rows carry it: the part of `projection` that is of them.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached, or a column has another type since.
+    """
+    if not keys:
+        return []
+    held = json.loads(keys[0]).keys()
+    columns = {column.name: column for column in live.columns if column.name in held}
+    names = [each.name for each in projection if each.column in columns]
+    expressions = [
+        each.expression.format(value_expression(columns[each.column], "given.key"))
+        for each in projection
+        if each.column in columns
+    ]
+    statement = (
+        f"SELECT {', '.join(expressions)} "  # noqa: S608 - expressions are the mapping's, names are quoted
+        "FROM (SELECT text::jsonb AS key, number FROM unnest($1::text[]) WITH ORDINALITY AS each(text, number)) "
+        "AS given ORDER BY given.number"
+    )
+    with errors_explained(f"read marks of {live.table}", connection=connection, table=live.table):
+        found = await connection.fetch(statement, list(keys))
+    return [dict(zip(names, row, strict=True)) for row in found]

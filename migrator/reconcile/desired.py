@@ -1,0 +1,116 @@
+"""What the source asks for, in one snapshot: the item of each key, and the keys that rows own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import orjson
+
+from migrator.mapping import Encoder, Unencodable, claims, owned_keys
+from migrator.postgres import phases
+from migrator.postgres.errors import errors_explained
+from migrator.reconcile.item_key import ItemKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from migrator.mapping import Entity, Row, Table
+    from migrator.postgres.connection import Connection
+    from migrator.postgres.phases import Moment
+    from migrator.reconcile.lookup import Lookup
+
+SEVERAL_ROWS = "several rows become items of this key"
+
+
+@dataclass
+class Desired:
+    """One snapshot.
+
+    Attributes:
+        moment: when it was taken, with a version for what is written from it.
+        items: by key, the item's text; a key that is asked for and not here is to hold nothing.
+        reasons: by key, why it cannot be said what the key is to hold.
+        owned: by number of the row asked for, the keys that the row owns now.
+        unsaid: by number of the row asked for, why it cannot be said which keys it owns.
+    """
+
+    moment: Moment
+    items: dict[ItemKey, bytes] = field(default_factory=dict)
+    reasons: dict[ItemKey, str] = field(default_factory=dict)
+    owned: dict[int, set[ItemKey]] = field(default_factory=lambda: defaultdict(set))
+    unsaid: dict[int, str] = field(default_factory=dict)
+
+
+class Snapshots:
+    """Takes snapshots of what the source asks for. Holds an encoder per entity.
+
+    Args:
+        model: the model's name.
+        tables: the target tables by name.
+        lookups: the rows of each entity, by its name.
+    """
+
+    def __init__(self, model: str, tables: Mapping[str, Table], lookups: Mapping[str, Lookup]) -> None:
+        self._model = model
+        self._tables = tables
+        self._lookups = lookups
+        self._entities = [lookup.entity for lookup in lookups.values()]
+        self._encoders = {name: Encoder(lookup.entity) for name, lookup in lookups.items()}
+
+    async def take(
+        self, connection: Connection, keys: Iterable[ItemKey], rows: Sequence[tuple[int, Entity, Row]]
+    ) -> Desired:
+        """One snapshot on the primary.
+
+        Args:
+            connection: a session that is in no transaction.
+            keys: the item keys to tell of.
+            rows: rows to tell the owned keys of: any number, entity, and values of the primary key.
+
+        Raises:
+            SourceError: PostgreSQL cannot be reached, or a table is not what the mapping declares any more.
+        """
+        with errors_explained("take a snapshot", connection=connection):
+            async with connection.transaction(isolation="repeatable_read"):
+                desired = Desired(await phases.moment(connection, self._model))
+                wanted = self._wanted(keys, rows)
+                for name, asked in wanted.items():
+                    found = await self._lookups[name].rows(connection, [values for _, values in asked])
+                    for (asker, _), some in zip(asked, found, strict=True):
+                        self._tell(desired, name, asker, some)
+        return desired
+
+    def _wanted(
+        self, keys: Iterable[ItemKey], rows: Sequence[tuple[int, Entity, Row]]
+    ) -> dict[str, list[tuple[ItemKey | int, Row]]]:
+        """By entity, the rows to look for, and what for."""
+        wanted: dict[str, list[tuple[ItemKey | int, Row]]] = defaultdict(list)
+        for key in keys:
+            for claim in claims(self._entities_of(key.table), key.wire(self._tables[key.table])):
+                wanted[claim.entity.name].append((key, claim.values))
+        for number, entity, values in rows:
+            wanted[entity.name].append((number, values))
+        return wanted
+
+    def _entities_of(self, table: str) -> Sequence[Entity]:
+        return [entity for entity in self._entities if entity.table.name == table]
+
+    def _tell(self, desired: Desired, name: str, asker: ItemKey | int, rows: Sequence[Row]) -> None:
+        entity = self._lookups[name].entity
+        if isinstance(asker, int):
+            for row in rows:
+                try:
+                    desired.owned[asker] |= {ItemKey.of(entity.table, key) for key in owned_keys(entity, row)}
+                except Unencodable as error:
+                    desired.unsaid[asker] = error.why
+        elif len(rows) > 1:
+            desired.reasons[asker] = SEVERAL_ROWS
+        elif rows:
+            encoded = self._encoders[name].encode([list(rows[0].values())])
+            if encoded.failures:
+                desired.reasons[asker] = encoded.failures[0].why
+            for item in encoded.items:
+                if ItemKey.of(entity.table, orjson.loads(item)) == asker:
+                    desired.items[asker] = item

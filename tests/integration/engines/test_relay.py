@@ -1,0 +1,166 @@
+"""A relay that carries changes of every kind over, beside another one, and from a target that comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from migrator.engines.relay import Limits, Outcome, Silent, relay
+from migrator.engines.verify import Verdict
+from migrator.errors import GateError, TargetError
+from migrator.postgres import capture, pending, phases
+from migrator.reconcile import Times
+from tests.support.faults import Cut, Delay, server_error, throttle
+
+if TYPE_CHECKING:
+    from tests.support.fault_proxy import FaultProxy
+    from tests.support.migration import Migration
+
+CHANGES = [
+    "UPDATE tasks SET status = 'completed', updated_at = now() WHERE id IN (SELECT id FROM tasks ORDER BY id LIMIT 40)",
+    "DELETE FROM execution_logs WHERE id IN (SELECT id FROM execution_logs ORDER BY id LIMIT 60)",
+    "INSERT INTO organizations (id, name, created_at, updated_at) VALUES ('org-new', 'Ünïcode #1', now(), now())",
+    # Keys move: of one item of each row, and of the only one.
+    "UPDATE agent_executions SET started_at = started_at + interval '1 hour' WHERE id < 'exec-2'",
+    "UPDATE line_messages SET created_at = created_at - interval '1 day' WHERE id < 'msg-2'",
+    # An index key goes, and comes.
+    "UPDATE users SET org_id = NULL WHERE id IN (SELECT id FROM users WHERE org_id IS NOT NULL ORDER BY id LIMIT 5)",
+]
+"""One transaction each."""
+
+
+async def follow(migration: Migration) -> None:
+    """Copy, with capture on, and let the relay in."""
+    async with migration.session() as session:
+        for table, columns in capture.wanted([migration.model]).items():
+            async with session.transaction():
+                for statement in capture.create_statements(table, columns):
+                    await session.execute(statement)
+        await migration.copy()
+        await phases.move(session, migration.model.name, [each.name for each in migration.model.entities], "dual_write")
+
+
+async def change(migration: Migration, *statements: str) -> None:
+    async with migration.session() as session:
+        for statement in statements:
+            await session.execute(statement)
+
+
+async def drain(migration: Migration, *, batch: int = 50) -> Outcome:
+    return await relay(
+        migration.model,
+        migration.model.entities,
+        migration.stores,
+        limits=Limits(batch, Times(request=2.0)),
+        until_empty=True,
+        stop=asyncio.Event(),
+        listener=Silent(),
+    )
+
+
+async def waiting(migration: Migration) -> int:
+    async with migration.session() as session:
+        sources = [f"public.{entity.source_name}" for entity in migration.model.entities]
+        return (await pending.backlog(session, sources)).waiting
+
+
+async def test_changes_of_every_kind_reach_the_target(miyabi: Migration) -> None:
+    await follow(miyabi)
+    await change(miyabi, *CHANGES)
+    assert await miyabi.differing() != []
+    marks = await waiting(miyabi)
+    outcome = await drain(miyabi)
+    assert (outcome.settled, outcome.set_aside) == (marks, 0)
+    assert await waiting(miyabi) == 0
+    assert await miyabi.differing() == []
+    assert (await miyabi.verify()).clean
+
+
+async def test_a_key_that_is_given_up_by_one_row_and_taken_by_another_is_the_others(miyabi: Migration) -> None:
+    await follow(miyabi)
+    await change(
+        miyabi,
+        "DELETE FROM task_dependencies",
+        # A swap, through a third value.
+        "UPDATE tasks SET id = 'swap' WHERE id = (SELECT min(id) FROM tasks)",
+        "UPDATE tasks SET id = (SELECT 'task-moved') WHERE id = (SELECT max(id) FROM tasks WHERE id LIKE 'task-%')",
+        "UPDATE tasks SET id = 'task-moved-too' WHERE id = 'task-moved'",
+        "UPDATE tasks SET id = 'task-moved' WHERE id = 'swap'",
+    )
+    await drain(miyabi, batch=1)
+    assert await miyabi.differing() == []
+
+
+async def test_a_row_that_is_deleted_and_inserted_again_lives(miyabi: Migration) -> None:
+    await follow(miyabi)
+    insert = "INSERT INTO organizations (id, name, created_at, updated_at) VALUES ('org-again', '{}', now(), now())"
+    for name in ("first", "second"):
+        await change(miyabi, insert.format(name), "DELETE FROM organizations WHERE id = 'org-again'")
+        await drain(miyabi)
+        assert await miyabi.differing() == []
+    await change(miyabi, insert.format("third"))
+    await drain(miyabi)
+    assert await miyabi.differing() == []
+
+
+async def test_two_relays_share_the_work(miyabi: Migration) -> None:
+    await follow(miyabi)
+    await change(miyabi, *CHANGES)
+    marks = await waiting(miyabi)
+    outcomes = await asyncio.gather(drain(miyabi, batch=10), drain(miyabi, batch=10))
+    assert sum(outcome.settled for outcome in outcomes) == marks
+    assert await miyabi.differing() == []
+
+
+async def test_a_target_that_fails_all_the_time_loses_nothing(miyabi: Migration, proxy: FaultProxy) -> None:
+    await follow(miyabi)
+    await change(miyabi, *CHANGES)
+    for fault, rate in (
+        (throttle(), 0.05),
+        (server_error(applied=True), 0.05),
+        (Cut("after"), 0.05),
+        (Cut("before"), 0.05),
+        (Delay(0.05), 0.1),
+    ):
+        proxy.inject(fault, rate=rate)
+    await drain(miyabi.through(proxy.endpoint_url))
+    assert sum(proxy.applied.values()) > 0
+    assert await waiting(miyabi) == 0
+    assert await miyabi.differing() == []
+
+
+async def test_a_relay_that_fails_in_the_middle_leaves_every_mark_it_has_not_settled(
+    miyabi: Migration, proxy: FaultProxy
+) -> None:
+    await follow(miyabi)
+    await change(miyabi, *CHANGES)
+    marks = await waiting(miyabi)
+    behind = miyabi.through(proxy.endpoint_url)
+    with proxy.failing(throttle()), pytest.raises(TargetError):
+        await drain(behind)
+    assert await waiting(miyabi) == marks
+    await drain(behind)
+    assert await miyabi.differing() == []
+
+
+async def test_marks_of_a_row_without_items_are_set_aside_and_stop_no_other(miyabi: Migration) -> None:
+    await follow(miyabi)
+    await change(
+        miyabi,
+        "UPDATE organizations SET settings = jsonb_build_object('n', 1e200::numeric)"
+        " WHERE id = (SELECT min(id) FROM organizations)",
+        *CHANGES,
+    )
+    outcome = await drain(miyabi)
+    assert outcome.set_aside == 1
+    assert await waiting(miyabi) == 0
+    differences = (await miyabi.verify()).differences
+    assert {(each.entity, each.verdict) for each in differences} == {("ORGANIZATION", Verdict.UNVERIFIABLE)}
+
+
+async def test_nothing_is_followed_before_dual_write(miyabi: Migration) -> None:
+    with pytest.raises(GateError, match="not followed") as refused:
+        await drain(miyabi)
+    assert refused.value.next_step == "migrate switch dual-write"
