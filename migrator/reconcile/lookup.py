@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from migrator.errors import UsageError
 from migrator.mapping.forward import key_text
+from migrator.postgres.errors import errors_explained
 from migrator.postgres.rows import RowSource
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from migrator.mapping import Entity, Row
     from migrator.postgres.catalog import LiveTable
-    from migrator.postgres.connection import Connection, Record
+    from migrator.postgres.connection import Connection, Pool, Record
     from migrator.postgres.rows import Key
 
 
@@ -32,6 +33,12 @@ class Lookup:
         self.live = live
         self.source = RowSource(live, entity.projection)
         self._names = [projected.name for projected in entity.projection]
+
+    async def read(self, pool: Pool, wanted: Sequence[Row]) -> list[list[Row]]:
+        """The rows of each set of values, as they are now: `rows` in a session of its own."""
+        with errors_explained(f"read {self.source.table}"):
+            async with pool.acquire() as connection:
+                return await self.rows(connection, wanted)
 
     async def rows(self, connection: Connection, wanted: Sequence[Row]) -> list[list[Row]]:
         """The rows of each set of values: one at most, unless rows share what should tell them apart.

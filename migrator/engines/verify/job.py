@@ -19,13 +19,13 @@ from migrator.engines.together import together
 from migrator.engines.verify.collector import seldom_collected
 from migrator.engines.verify.findings import Difference, Report, Verdict
 from migrator.engines.verify.judge import BATCH, SEVERAL_ROWS, Judge
-from migrator.engines.verify.lookup import Lookup
 from migrator.engines.verify.passes import SourcePass, TargetPass
 from migrator.engines.verify.spill import Spill
 from migrator.mapping import claims
 from migrator.postgres import catalog, state, verifications
 from migrator.postgres.connection import connect, pool
 from migrator.postgres.verifications import Verification
+from migrator.reconcile import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from migrator.dynamodb.client import Client
-    from migrator.engines.verify.lookup import Lookup
     from migrator.mapping import Claim, Entity, Row, Table, WireItem
     from migrator.postgres.connection import Pool
+    from migrator.reconcile import Lookup
 
 BATCH: Final = 100
 SEVERAL_ROWS: Final = "several rows become items of this key"
@@ -90,7 +90,7 @@ class Judge:
             for claim in claims(self._entities, key):
                 wanted.setdefault(claim.entity.name, []).append((number, claim))
         for name, asked in wanted.items():
-            rows = await self._lookups[name].rows(self._pool, [claim for _, claim in asked])
+            rows = await self._lookups[name].read(self._pool, [claim.values for _, claim in asked])
             for (number, claim), found in zip(asked, rows, strict=True):
                 expected[number] = self._of_rows(claim, found, keys[number])
         return expected

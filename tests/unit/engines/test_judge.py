@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from migrator.dynamodb import Client
 from migrator.engines.verify import Verdict, judge
 from migrator.engines.verify.judge import DISAGREEMENT, Judge
-from migrator.engines.verify.lookup import Lookup
 from migrator.mapping import ItemWitness, forward
 from migrator.mapping.testimony import key_line
+from migrator.reconcile import Lookup
 from tests.unit.dynamodb.wire import answer, session
 from tests.unit.mapping.small import TABLE, entity_of
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from migrator.dynamodb import Response
     from migrator.dynamodb.transport import Request
     from migrator.engines.verify import Difference
-    from migrator.mapping import Claim, Entity, Row, WireItem
+    from migrator.mapping import Entity, Row, WireItem
     from migrator.postgres.connection import Pool
 
 ROW: Row = {"id": "1", "note": "as it is"}
@@ -38,9 +38,9 @@ class OneRow(Lookup):
     def __init__(self, entity: Entity) -> None:
         self.entity = entity
 
-    async def rows(self, pool: Pool, claims: Sequence[Claim]) -> list[list[Row]]:
+    async def read(self, pool: Pool, wanted: Sequence[Row]) -> list[list[Row]]:
         del pool
-        return [[ROW] for _ in claims]
+        return [[ROW] for _ in wanted]
 
 
 async def judged(item: WireItem) -> list[Difference]:
