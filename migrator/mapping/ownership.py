@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from migrator.mapping.errors import Unfit
 from migrator.mapping.forward import key_text
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from migrator.mapping.entity import Entity
     from migrator.mapping.forward import Row, WireItem
     from migrator.mapping.plan import BoundItem
+
+_NOTHING: Final[dict[str, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ def claims(entities: Iterable[Entity], key: WireItem) -> Iterator[Claim]:
 
 def key_values(item: BoundItem, key: WireItem) -> Row | None:
     """The columns' values that an item's key holds whole; None where the key is not of the item's templates."""
+    for name, prefix in item.prefixes:
+        # Most keys are of another item: that is told without looking further.
+        if not key.get(name, _NOTHING).get("S", "").startswith(prefix):
+            return None
     values: Row = {}
     for slot in item.keys:
         value = key.get(slot.attribute.name)

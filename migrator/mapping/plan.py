@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from migrator.mapping import kind as kinds
@@ -109,6 +110,12 @@ class BoundItem:
     attributes: tuple[BoundAttribute, ...]
     data: tuple[BoundAttribute, ...]
     condition: Condition | None
+
+    @cached_property
+    def prefixes(self) -> tuple[tuple[str, str], ...]:
+        """The key attributes of type String that begin with literal text, with that text."""
+        texts = ((slot.attribute.name, slot.template.prefix) for slot in self.keys if slot.attribute.type == "S")
+        return tuple((name, prefix) for name, prefix in texts if prefix)
 
 
 @dataclass(frozen=True)
