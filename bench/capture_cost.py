@@ -118,7 +118,7 @@ async def run(url: str, peers: list[str], rows: int, rounds: int) -> dict[str, d
 
 
 def main() -> None:
-    """Measures every peer in turn, several times, and prints the medians as a table."""
+    """Measures every peer in turn, several times, and prints a table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rows", type=int, default=100_000)
     options.add_argument("--rounds", type=int, default=3)
@@ -127,16 +127,20 @@ def main() -> None:
     peers = list(PEERS) if chosen.only is None else ["no trigger", *chosen.only]
     with embedded_postgres() as server:
         figures = asyncio.run(run(server.url, peers, chosen.rows, chosen.rounds))
-    medians = {peer: {name: median(values) for name, values in found.items()} for peer, found in figures.items()}
-    base = medians["no trigger"]
-    print(f"server CPU per changed row in us, median of {chosen.rounds} times {chosen.rows:,} rows;")
+    print(f"server CPU per changed row in us, {chosen.rounds} times {chosen.rows:,} rows, median (least);")
     print("beside the table without a trigger, what is added to it")
     for form in ("bulk", "single"):
-        names = [name for name in base if name.startswith(form)]
-        print(f"\n{form:28}" + "".join(f"{name.removeprefix(form).strip():>10}" for name in names))
-        for peer, found in medians.items():
-            added = {name: found[name] - (base[name] if peer != "no trigger" else 0) for name in names}
-            print(f"{peer:28}" + "".join(f"{added[name]:10.1f}" for name in names))
+        names = [name for name in figures["no trigger"] if name.startswith(form)]
+        print(f"\n{form:28}" + "".join(f"{name.removeprefix(form).strip():>15}" for name in names))
+        for peer, found in figures.items():
+            print(f"{peer:28}" + "".join(f"{shown(found[name], figures['no trigger'][name]):>15}" for name in names))
+
+
+def shown(values: list[float], base: list[float]) -> str:
+    """The median of the values and the least of them, above those of the base where it is another's."""
+    if values is base:
+        return f"{median(values):.1f} ({min(values):.1f})"
+    return f"{median(values) - median(base):.1f} ({min(values) - min(base):.1f})"
 
 
 if __name__ == "__main__":
