@@ -136,13 +136,13 @@ class Reconciler:
         return work
 
     @staticmethod
-    def _take_owned(work: _Work, desired: Desired) -> bool:
-        """Adds the keys that the rows own now; returns whether there were others than were known."""
-        before = sum(map(len, work.needed.values()))
+    def _take_owned(work: _Work, desired: Desired) -> set[int]:
+        """Adds the keys that the rows own now; returns the marks of rows that own others than were known."""
+        moved = {mark for mark, keys in desired.owned.items() if not keys <= work.needed[mark]}
         for mark, keys in desired.owned.items():
             work.needed[mark] |= keys
         work.reasons |= desired.unsaid
-        return sum(map(len, work.needed.values())) > before
+        return moved
 
     async def _round(self, connection: Connection, work: _Work) -> None:
         """Target first, then the source, then the condition: that makes late writers harmless."""
@@ -151,10 +151,12 @@ class Reconciler:
         opened = set(work.open_marks())
         deadline = asyncio.get_running_loop().time() + self._times.request
         desired = await self._snapshots.take(connection, keys, [row for row in work.rows if row[0] in opened])
-        self._take_owned(work, desired)
+        moved = self._take_owned(work, desired)
         self._leave(work, desired)
         work.seen |= opened
-        writable = keys & work.keys()
+        # The new keys of a row that has moved meanwhile were not read in the target. The old ones wait for them:
+        # written now, they would leave the row nowhere.
+        writable = (keys & work.keys()).difference(*(work.needed[mark] for mark in moved))
         for mark, needed in work.needed.items():
             reason = next((desired.reasons[key] for key in needed if key in desired.reasons), None)
             if reason is not None:
