@@ -27,8 +27,8 @@ from bench.copy_cost import REGION, SEED, TABLE, prepare
 from mappings.miyabi import MODEL
 from migrator.dynamodb import Client
 from migrator.dynamodb.pacing import Pace
+from migrator.engines.collector import seldom_collected
 from migrator.engines.stores import Stores
-from migrator.engines.verify.collector import seldom_collected
 from migrator.engines.verify.findings import Report
 from migrator.engines.verify.passes import SourcePass, TargetPass
 from migrator.engines.verify.spill import Spill

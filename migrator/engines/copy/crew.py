@@ -6,37 +6,37 @@ import asyncio
 import time
 from collections import defaultdict
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from migrator.dynamodb.batches import BatchWriter
 from migrator.dynamodb.client import Client
 from migrator.dynamodb.lanes import Layout
 from migrator.dynamodb.pacing import Pace
+from migrator.engines.collector import seldom_collected
 from migrator.engines.copy.progress import Settled, Tally
 from migrator.engines.copy.table import TableCopy
+from migrator.engines.ranges import HANDS
 from migrator.engines.together import together
 from migrator.mapping import entity_fingerprint
 from migrator.postgres import catalog, verifications
-from migrator.postgres.checkpoints import CopyLog, Counts
+from migrator.postgres.checkpoints import CopyLog
 from migrator.postgres.connection import pool
 from migrator.postgres.errors import errors_explained
 from migrator.postgres.identifiers import TableName
 from migrator.postgres.rows import RowSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from migrator.dynamodb.batches import Written
     from migrator.engines.copy.job import Limits
-    from migrator.engines.copy.progress import Listener
+    from migrator.engines.models import NamedModel
+    from migrator.engines.processes import Foreman
     from migrator.engines.stores import Stores
     from migrator.mapping import Entity
     from migrator.postgres.checkpoints import Range
     from migrator.postgres.connection import Connection, Pool
-
-_HANDS: Final = 4
-"""Ranges that one process copies at once: enough that reading, encoding and writing never wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -56,92 +56,87 @@ class Opened:
 
 
 class Crew:
-    """Copies ranges of these entities over sessions of its own.
+    """Copies ranges of these tables over sessions of its own.
 
     Args:
         stores: the source and the target.
-        entities: by source table.
-        limits: the share of the work's limits that falls to this process.
+        model: the model.
+        sources: those of its source tables that are copied.
+        limits: of the work; those of write units hold for this crew.
     """
 
-    def __init__(self, stores: Stores, entities: Mapping[str, Entity], limits: Limits) -> None:
+    def __init__(self, stores: Stores, model: NamedModel, sources: Sequence[str], limits: Limits) -> None:
         self._stores = stores
-        self._entities = entities
+        self._model = model
+        self._sources = sources
         self._limits = limits
 
-    async def run(self, model: str, tasks: list[Task], listener: Listener, counts: dict[str, Counts]) -> Tally:
-        """Copies all of the tasks, adding to `counts` what is settled."""
-        waiting = iter(tasks)
+    def one_of(self, crews: int) -> Crew:
+        """One of so many crews, among which the limits are divided."""
+        share = None if self._limits.max_wcu is None else self._limits.max_wcu / crews
+        return Crew(self._stores, self._model, self._sources, replace(self._limits, max_wcu=share))
 
-        async def take() -> Task | None:
-            return next(waiting, None)
-
-        def settled(page: Settled) -> None:
-            counts[page.source] = counts.get(page.source, Counts()) + page.counts
-            listener.settled(page)
-
-        return await self.work(model, take, settled)
-
-    async def work(
-        self, model: str, take: Callable[[], Awaitable[Task | None]], settled: Callable[[Settled], None]
-    ) -> Tally:
-        """Copies what `take` hands out until it hands out nothing; returns what was sent."""
+    async def __call__(self, foreman: Foreman[Settled]) -> Tally:
+        """Copies what the foreman hands out until that is nothing; returns what was sent."""
         tally = Tally()
 
         def account(page: Settled, written: Written) -> None:
             tally.requests += written.requests
             tally.consumed += written.consumed
             tally.unprocessed += written.unprocessed_retries
-            settled(page)
+            foreman.tell(page)
 
-        async with self.open(model) as opened:
+        async with self.open() as opened:
 
             async def hand() -> None:
-                while (task := await take()) is not None:
+                while (task := await foreman.take(Task)) is not None:
                     await opened.tables[task.source].copy_range(task.at, account)
 
-            async with together() as group:
-                for _ in range(_HANDS):
-                    group.create_task(hand())
+            with seldom_collected():
+                async with together() as group:
+                    for _ in range(HANDS):
+                        group.create_task(hand())
             tally.retries = dict(opened.client.counts.retries)
         return tally
 
     @asynccontextmanager
-    async def open(self, model: str) -> AsyncIterator[Opened]:
+    async def open(self) -> AsyncIterator[Opened]:
         """Opens the stores."""
         session = await asyncio.to_thread(self._stores.target)
+        model = self._model.model
+        entities = [entity for entity in model.entities if entity.source_name in self._sources]
         async with (
-            pool(self._stores.database_url, purpose="copy", size=_HANDS + 1) as sessions,
+            pool(self._stores.database_url, purpose="copy", size=HANDS + 1) as sessions,
             Client(session) as client,
         ):
             with errors_explained("connect to the source"):
                 async with sessions.acquire() as connection:
                     moment = await verifications.now(connection)
                     offset = int(moment.timestamp()) - time.monotonic()
-                    writers = self._writers(client)
+                    writers = self._writers(client, entities)
                     tables = {
-                        source: await self._table(
-                            model, entity, connection, sessions, writers[entity.table.name], offset
+                        entity.source_name: await self._table(
+                            model.name, entity, connection, sessions, writers[entity.table.name], offset
                         )
-                        for source, entity in self._entities.items()
+                        for entity in entities
                     }
             yield Opened(tables, client)
 
-    def _writers(self, client: Client) -> dict[str, BatchWriter]:
+    def _writers(self, client: Client, entities: Sequence[Entity]) -> dict[str, BatchWriter]:
         """One writer for each target table: what a table takes is found once, for all entities that share it."""
         allowed = Pace(self._limits.max_wcu)
         by_table: dict[str, list[Entity]] = defaultdict(list)
-        for entity in self._entities.values():
+        for entity in entities:
             by_table[entity.table.name].append(entity)
         return {
             name: BatchWriter(
                 client,
                 name,
                 pace=allowed.of_another_table(),
-                index_share=sum(map(_index_share, entities)) / len(entities),
-                layout=Layout.of(entities[0].table),
+                index_share=sum(map(_index_share, each)) / len(each),
+                layout=Layout.of(each[0].table),
             )
-            for name, entities in by_table.items()
+            for name, each in by_table.items()
         }
 
     async def _table(

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client
-from migrator.engines.copy import workers
 from migrator.engines.copy.crew import Crew, Task
 from migrator.engines.copy.progress import Tally
+from migrator.engines.models import NamedModel
+from migrator.engines.processes import Loss, share_out
+from migrator.engines.ranges import parts
 from migrator.engines.stores import live_table
 from migrator.mapping import entity_fingerprint
 from migrator.postgres import capture, catalog, state
@@ -25,7 +27,7 @@ from migrator.postgres.rows import RowSource
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from migrator.engines.copy.progress import Listener
+    from migrator.engines.copy.progress import Listener, Settled
     from migrator.engines.stores import Stores
     from migrator.mapping import Entity, Model
     from migrator.postgres.capture import Capture
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
     from migrator.postgres.checkpoints import Copy, Progress
     from migrator.postgres.connection import Connection, Pool
 
-_RANGE_ROWS: Final = 20_000
-_MAX_RANGES: Final = 256
+_LOSS: Final = Loss(
+    safe="What is settled stays.",
+    next_step="Run the command again: it goes on from there. If the system killed it, see how much memory it has.",
+)
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,12 @@ class Outcome:
 
 @dataclass
 class _Table:
-    """A table that takes part."""
+    """A table that takes part, with about how many rows it has."""
 
     entity: Entity
     live: LiveTable
     log: CopyLog
+    rows: int
 
     @property
     def name(self) -> TableName:
@@ -177,30 +182,35 @@ async def copy(  # noqa: PLR0913 - what a run is made of
         tables = [await _open(control, sessions, model, entity) for entity in entities]
         needed = capture.wanted([model])
         captures = await capture.standing(control, {table.name: needed[table.name] for table in tables})
-        begun = [
-            await _record(control, table, captures[table.name], restart=restart, limits=limits) for table in tables
-        ]
+        begun = await _begin(control, tables, captures, restart=restart, workers=limits.workers)
         outcome.followed = all(record.followed for record in begun)
         tasks = await _tasks(tables)
         await _announce(control, model, tables, begun, listener)
-        crew = Crew(stores, {table.entity.source_name: table.entity for table in tables}, limits)
-        processes = min(limits.workers, len(tasks))
-        if processes <= 1:
-            outcome.tally = await crew.run(model.name, tasks, listener, outcome.counts)
-        else:
-            shared = replace(limits, workers=processes)
-            outcome.tally = await workers.run(mappings, model.name, stores, shared, tasks, listener, outcome.counts)
+        crew = Crew(stores, NamedModel(mappings, model), [entity.source_name for entity in entities], limits)
+        await _work(crew, tasks, limits, listener, outcome)
         for table, record in zip(tables, begun, strict=True):
             if record.finished_at is None:
                 await table.log.finish()
-        outcome.waiting = await _retry(crew, model)
+        outcome.waiting = await _retry(crew)
     outcome.seconds = time.monotonic() - started
     return outcome
 
 
-async def _retry(crew: Crew, model: Model) -> dict[str, int]:
+async def _work(crew: Crew, tasks: Sequence[Task], limits: Limits, listener: Listener, outcome: Outcome) -> None:
+    """Has the tasks done, and adds up what comes of them."""
+
+    def settled(page: Settled) -> None:
+        outcome.counts[page.source] = outcome.counts.get(page.source, Counts()) + page.counts
+        listener.settled(page)
+
+    processes = max(1, min(limits.workers, len(tasks)))
+    for tally in await share_out(crew.one_of(processes), processes, tasks, settled, _LOSS):
+        outcome.tally.add(tally)
+
+
+async def _retry(crew: Crew) -> dict[str, int]:
     """Tries the rows again that were set aside; returns how many still are, by source."""
-    async with crew.open(model.name) as opened:
+    async with crew.open() as opened:
         return {source: (await table.retry_set_aside()).set_aside for source, table in opened.tables.items()}
 
 
@@ -214,30 +224,40 @@ async def _open(control: Connection, sessions: Pool, model: Model, entity: Entit
     live = await live_table(control, entity)
     mapping, schema = _fingerprints(entity, live)
     log = CopyLog(sessions, model.name, live.table, mapping_fingerprint=mapping, schema_fingerprint=schema)
-    return _Table(entity, live, log)
+    return _Table(entity, live, log, await catalog.estimated_rows(control, live))
 
 
-async def _record(control: Connection, table: _Table, captured: Capture, *, restart: bool, limits: Limits) -> Copy:
+async def _begin(
+    control: Connection, tables: Sequence[_Table], captures: Mapping[TableName, Capture], *, restart: bool, workers: int
+) -> list[Copy]:
+    """The copies of all tables as they are on record, begun where there is none."""
+    total = sum(table.rows for table in tables)
+    return [
+        await _record(control, table, captures[table.name], restart=restart, ranges=parts(table.rows, total, workers))
+        for table in tables
+    ]
+
+
+async def _record(control: Connection, table: _Table, captured: Capture, *, restart: bool, ranges: int) -> Copy:
     """The copy of a table as it is on record, begun where there is none. It is followed if every change since is."""
     if restart:
         await table.log.restart()
     known = await table.log.load()
     if known is not None:
         return replace(known, followed=known.followed and captured.follows(known.started_at))
-    rows = await catalog.estimated_rows(control, table.live)
-    parts = min(_MAX_RANGES, max(-(-rows // _RANGE_ROWS), min(limits.workers, rows // 1000), 1))
     source = RowSource(table.live, table.entity.projection)
-    return await table.log.begin(await source.split(control, parts), followed=captured.stands)
+    return await table.log.begin(await source.split(control, ranges), followed=captured.stands)
 
 
 async def _tasks(tables: Sequence[_Table]) -> list[Task]:
-    """What is left to do."""
-    return [
-        Task(table.entity.source_name, at)
-        for table in tables
-        for at in await table.log.ranges()
-        if at.settled_at is None
-    ]
+    """What is left to do, long ranges first: the last ones decide how far apart the workers end."""
+    by_rows: list[tuple[float, list[Task]]] = []
+    for table in tables:
+        ranges = await table.log.ranges()
+        left = [Task(table.entity.source_name, at) for at in ranges if at.settled_at is None]
+        by_rows.append((table.rows / len(ranges), left))
+    by_rows.sort(key=lambda each: -each[0])
+    return [task for _, left in by_rows for task in left]
 
 
 async def _announce(
@@ -249,5 +269,5 @@ async def _announce(
         listener.warned(f"changes made since the copy began are not followed: capture does not stand on {where}")
     known = {each.copy.source: each.counts for each in await progress(control, model.name)}
     settled = {table.entity.source_name: known.get(str(table.live.table), Counts()) for table in tables}
-    estimates = {table.entity.source_name: await catalog.estimated_rows(control, table.live) for table in tables}
+    estimates = {table.entity.source_name: table.rows for table in tables}
     listener.began(estimates, settled)

@@ -14,9 +14,9 @@ import orjson
 from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client
 from migrator.dynamodb.pacing import Pace
+from migrator.engines.collector import seldom_collected
 from migrator.engines.stores import live_table
 from migrator.engines.together import together
-from migrator.engines.verify.collector import seldom_collected
 from migrator.engines.verify.findings import Difference, Report, Verdict
 from migrator.engines.verify.judge import BATCH, SEVERAL_ROWS, Judge
 from migrator.engines.verify.passes import SourcePass, TargetPass
