@@ -1,97 +1,58 @@
-"""A DynamoDB that is only read: a process of its own answers a Scan, in segments, with pages made beforehand."""
+"""A DynamoDB that is only read: it answers a Scan, in any number of segments, with the items of a file."""
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
-import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import orjson
 
+from bench._http import Reply, serving
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from multiprocessing.connection import Connection
+    from collections.abc import Iterator
+    from pathlib import Path
 
 PAGE_BYTES = 1_000_000
+_DESCRIBED = orjson.dumps({"Table": {"TableStatus": "ACTIVE"}})
 
 
 @contextmanager
-def scans(items: Sequence[bytes]) -> Iterator[str]:
-    """Serve items, each as JSON text, on 127.0.0.1 until the block ends; yields the URL."""
-    spawn = multiprocessing.get_context("spawn")
-    ready, theirs = spawn.Pipe()
-    server = spawn.Process(target=_serve, args=(theirs,), daemon=True)
-    server.start()
-    try:
-        ready.send(list(_pages(items)))
-        yield f"http://127.0.0.1:{ready.recv()}/"
-    finally:
-        server.terminate()
-        server.join()
+def scans(items: Path) -> Iterator[str]:
+    """Serve the items of a file, a line of JSON each, on 127.0.0.1 until the block ends; yields the URL."""
+    with serving(_Scans, items) as url:
+        yield url
 
 
-def _pages(items: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """The items in pages of about 1 MB, which is what DynamoDB gives at once."""
-    page: list[bytes] = []
-    size = 0
-    for item in items:
-        page.append(item)
-        size += len(item)
-        if size >= PAGE_BYTES:
-            yield page
-            page, size = [], 0
-    yield page
+class _Scans:
+    """The file as a table. Holds no item: a segment is a part of the file, and a key to start from is a place in it."""
 
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._size = path.stat().st_size
 
-def _answer(pages: list[list[bytes]], body: bytes) -> bytes:
-    """The next page of a segment; the page's number is the key to start from."""
-    request = orjson.loads(body)
-    step = request.get("TotalSegments", 1)
-    start = request.get("ExclusiveStartKey", {}).get("PK", {}).get("S")
-    number = request.get("Segment", 0) if start is None else int(start)
-    page = pages[number] if number < len(pages) else []
-    last = b""
-    if number + step < len(pages):
-        last = b',"LastEvaluatedKey":{"PK":{"S":"%d"},"SK":{"S":"-"}}' % (number + step)
-    answer = b'{"Count":%d,"ScannedCount":%d,"ConsumedCapacity":{"CapacityUnits":128.0},"Items":[%b]%b}'
-    return answer % (len(page), len(page), b",".join(page), last)
+    def __call__(self, operation: str, body: bytes) -> Reply:
+        """Answers DescribeTable, or a Scan with a page of about 1 MB, which is what DynamoDB gives at once."""
+        if operation == "DescribeTable":
+            return Reply(_DESCRIBED)
+        request = orjson.loads(body)
+        number, total = request.get("Segment", 0), request.get("TotalSegments", 1)
+        begin, end = (self._line(self._size * part // total) for part in (number, number + 1))
+        if "ExclusiveStartKey" in request:
+            begin = int(request["ExclusiveStartKey"]["PK"]["S"])
+        self._file.seek(begin)
+        lines = self._file.read(min(PAGE_BYTES, end - begin))
+        if lines and not lines.endswith(b"\n"):
+            lines += self._file.readline()
+        count, reached = lines.count(b"\n"), begin + len(lines)
+        last = b',"LastEvaluatedKey":{"PK":{"S":"%d"},"SK":{"S":"-"}}' % reached if reached < end else b""
+        answer = b'{"Count":%d,"ScannedCount":%d,"ConsumedCapacity":{"CapacityUnits":%.1f},"Items":[%b]%b}'
+        return Reply(answer % (count, count, len(lines) / 8192, lines[:-1].replace(b"\n", b","), last))
 
-
-def _serve(parent: Connection) -> None:
-    async def run() -> None:
-        pages = parent.recv()
-        server = await asyncio.get_running_loop().create_server(lambda: _Exchange(pages), "127.0.0.1", 0)
-        parent.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(run())
-
-
-class _Exchange(asyncio.Protocol):
-    """One connection: requests one after the other, each answered when it is complete."""
-
-    def __init__(self, pages: list[list[bytes]]) -> None:
-        self._pages = pages
-        self._received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected."""
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Answers a request that is complete."""
-        self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-        if not found or len(body) < length:
-            return
-        self._received = b""
-        answer = _answer(self._pages, body)
-        self._transport.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\n"
-            b"Content-Length: %d\r\nx-amz-crc32: %d\r\n\r\n" % (len(answer), zlib.crc32(answer))
-        )
-        self._transport.write(answer)
+    def _line(self, place: int) -> int:
+        """Where the first line begins that does so at this place or later."""
+        if place == 0:
+            return 0
+        self._file.seek(place - 1)
+        self._file.readline()
+        return self._file.tell()

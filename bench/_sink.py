@@ -1,37 +1,68 @@
-"""A DynamoDB that takes every item and keeps none: it counts them, and adds up a digest of each.
+"""A DynamoDB that takes every item and holds none: it counts them, and adds up digests or keeps them in a file.
 
 It runs in a process of its own, so that what a client costs is measured without it. Two clients that wrote the same
-items, in whatever order and by whatever requests, leave the same digest.
+items, in whatever order and by whatever requests, leave the same digest. It can be made to fail, by a plan that a seed
+repeats.
 """
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import xxhash
 
+from bench._http import Reply, serving
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from multiprocessing.connection import Connection
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 _DESCRIBED = orjson.dumps({"Table": {"TableStatus": "ACTIVE"}})
-_REPORT = "Sink.Report"
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n"
+_REPORT = "Report"
+_TYPE = "com.amazonaws.dynamodb.v20120810#"
+_BETWEEN_ITEMS = b'}},{"PutRequest":{"Item":'
+_END = b"}}]}}"
 
 
 @dataclass(frozen=True)
 class Received:
-    """How many items have come since the last report, and the sum of their digests, as hexadecimal digits."""
+    """What has come since the last report.
+
+    `distinct` items of `items` were not the same as another one; `digest` is the sum of their digests as hexadecimal
+    digits. Both are nothing where the items go to a file.
+    """
 
     items: int
+    distinct: int
     digest: str
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What goes wrong, each as the share of BatchWriteItem requests that it befalls; no request is befallen twice.
+
+    Attributes:
+        unprocessed: three tenths of the items are left unprocessed, at least one.
+        throttled: refused for the table's throughput.
+        failed: answered with HTTP 500, half of them after the items were taken.
+        cut: the connection is closed without an answer, half of them after the items were taken.
+        late: the connection is closed, and the items are taken `late_seconds` later.
+    """
+
+    unprocessed: float = 0.0
+    throttled: float = 0.0
+    failed: float = 0.0
+    cut: float = 0.0
+    late: float = 0.0
+    late_seconds: float = 0.5
+    seed: int = 1
 
 
 @dataclass(frozen=True)
@@ -48,51 +79,133 @@ class Sink:
 
 
 @contextmanager
-def sink() -> Iterator[Sink]:
-    """Run a sink on 127.0.0.1 until the block ends."""
-    spawn = multiprocessing.get_context("spawn")
-    ready, theirs = spawn.Pipe()
-    server = spawn.Process(target=_serve, args=(theirs,), daemon=True)
-    server.start()
-    try:
-        yield Sink(f"http://127.0.0.1:{ready.recv()}/")
-    finally:
-        server.terminate()
-        server.join()
+def sink(*, keep: Path | None = None, faults: Faults | None = None) -> Iterator[Sink]:
+    """Run a sink on 127.0.0.1 until the block ends.
 
-
-def _serve(ready: Connection) -> None:
-    async def run() -> None:
-        tally = _Tally()
-        server = await asyncio.get_running_loop().create_server(lambda: _Exchange(tally), "127.0.0.1", 0)
-        ready.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(run())
+    Args:
+        keep: a file to which the items are added, a line of JSON each, in place of digests: for clients that write
+            requests without white space, as `migrate copy` does. Nothing goes wrong there.
+        faults: what goes wrong; nothing if not given.
+    """
+    with serving(_Adding, faults or Faults()) if keep is None else serving(_Keeping, keep) as url:
+        yield Sink(url)
 
 
 class _Tally:
-    """What has come since the last report."""
+    """What has come since the last report, as digests."""
 
     def __init__(self) -> None:
         self._items = 0
-        self._sum = 0
+        self._digests: set[int] = set()
 
-    def answer(self, operation: str, body: bytes) -> bytes:
+    def take(self, requests: Sequence[dict[str, Any]]) -> None:
+        """Takes the items of these requests."""
+        for request in requests:
+            item = _canonical({"M": request["PutRequest"]["Item"]})
+            self._digests.add(xxhash.xxh3_128_intdigest(orjson.dumps(item, option=orjson.OPT_SORT_KEYS)))
+        self._items += len(requests)
+
+    def report(self) -> Received:
+        """What has come, which is forgotten."""
+        received = Received(self._items, len(self._digests), f"{sum(self._digests) % 2**128:032x}")
+        self._items = 0
+        self._digests.clear()
+        return received
+
+
+class _File:
+    """What has come since the last report, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._items = 0
+        self._file = path.open("ab", buffering=2**20)
+
+    def take(self, body: bytes) -> int:
+        """Takes the items of a request, and returns how many they are. It is cut into items, not parsed."""
+        items = body[body.index(b'"Item":') + len(b'"Item":') : -len(_END)]
+        lines = items.replace(_BETWEEN_ITEMS, b"\n") + b"\n"
+        self._file.write(lines)
+        count = lines.count(b"\n")
+        self._items += count
+        return count
+
+    def report(self) -> Received:
+        """What has come, and is in the file."""
+        self._file.flush()
+        received = Received(self._items, 0, "")
+        self._items = 0
+        return received
+
+
+class _Keeping:
+    """The answers of a sink that keeps the items."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = _File(path)
+
+    def __call__(self, operation: str, body: bytes) -> Reply:
         """DynamoDB's answer to an operation, or the report."""
         if operation == _REPORT:
-            received = {"items": self._items, "digest": f"{self._sum % 2**128:032x}"}
-            self._items = self._sum = 0
-            return orjson.dumps(received)
-        if operation.endswith("DescribeTable"):
-            return _DESCRIBED
+            return Reply(orjson.dumps(self._file.report()))
+        if operation == "DescribeTable":
+            return Reply(_DESCRIBED)
+        return _answer("-", self._file.take(body), [])
+
+
+class _Adding:
+    """The answers of a sink that adds up digests, and its faults."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._tally = _Tally()
+        self._faults = faults
+        self._random = Random(faults.seed)  # noqa: S311 - repeatable, not secret
+
+    def __call__(self, operation: str, body: bytes) -> Reply:
+        """DynamoDB's answer to an operation, or the report."""
+        if operation == _REPORT:
+            return Reply(orjson.dumps(self._tally.report()))
+        if operation == "DescribeTable":
+            return Reply(_DESCRIBED)
         ((table, requests),) = orjson.loads(body)["RequestItems"].items()
-        for request in requests:
-            item = request["PutRequest"]["Item"]
-            self._sum += xxhash.xxh3_128_intdigest(orjson.dumps(_canonical({"M": item}), option=orjson.OPT_SORT_KEYS))
-        self._items += len(requests)
-        consumed = [{"TableName": table, "CapacityUnits": float(len(requests))}]
-        return orjson.dumps({"UnprocessedItems": {}, "ConsumedCapacity": consumed})
+        return self._write(table, requests)
+
+    def _write(self, table: str, requests: list[dict[str, Any]]) -> Reply:
+        """Takes a batch, unless something goes wrong."""
+        taken = self._random.random() < 0.5  # noqa: PLR2004 - one in two
+        match self._fault():
+            case None:
+                self._tally.take(requests)
+                return _answer(table, len(requests), [])
+            case "unprocessed" if len(requests) > 1:
+                left = max(1, round(0.3 * len(requests)))
+                self._tally.take(requests[left:])
+                return _answer(table, len(requests) - left, requests[:left])
+            case "unprocessed" | "throttled":
+                return _error("ProvisionedThroughputExceededException", 400)
+            case "late":
+                asyncio.get_running_loop().call_later(self._faults.late_seconds, self._tally.take, requests)
+                return Reply(cut=True)
+            case fault:
+                self._tally.take(requests if taken else [])
+                return _error("InternalServerError", 500) if fault == "failed" else Reply(cut=True)
+
+    def _fault(self) -> str | None:
+        """What befalls a request."""
+        drawn = self._random.random()
+        for fault in ("unprocessed", "throttled", "failed", "cut", "late"):
+            drawn -= getattr(self._faults, fault)
+            if drawn < 0:
+                return fault
+        return None
+
+
+def _answer(table: str, taken: int, left: list[dict[str, Any]]) -> Reply:
+    consumed = [{"TableName": table, "CapacityUnits": float(taken)}]
+    return Reply(orjson.dumps({"UnprocessedItems": {table: left} if left else {}, "ConsumedCapacity": consumed}))
+
+
+def _error(code: str, status: int) -> Reply:
+    return Reply(orjson.dumps({"__type": _TYPE + code, "message": "as planned"}), status)
 
 
 def _canonical(value: dict[str, Any]) -> dict[str, Any]:
@@ -106,39 +219,3 @@ def _canonical(value: dict[str, Any]) -> dict[str, Any]:
         case "L":
             return {kind: [_canonical(member) for member in content]}
     return value
-
-
-class _Exchange(asyncio.Protocol):
-    """One connection: requests one after the other, each answered when it is complete."""
-
-    def __init__(self, tally: _Tally) -> None:
-        self._tally = tally
-        self._received = bytearray()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected."""
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Answers each request that is complete by now."""
-        self._received += data
-        while (end := self._received.find(b"\r\n\r\n")) >= 0:
-            headers = dict(_headers(self._received[:end]))
-            length = int(headers.get("content-length", 0))
-            if len(self._received) < end + 4 + length:
-                return
-            body = bytes(self._received[end + 4 : end + 4 + length])
-            del self._received[: end + 4 + length]
-            answer = self._tally.answer(headers["x-amz-target"], body)
-            self._transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n"
-                % len(answer)
-                + answer
-            )
-
-
-def _headers(head: bytearray) -> Iterator[tuple[str, str]]:
-    for line in head.decode("latin-1").split("\r\n")[1:]:
-        name, _, value = line.partition(":")
-        yield name.lower(), value.strip()

@@ -15,7 +15,10 @@ import multiprocessing
 import os
 import random
 import time
+from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -31,7 +34,7 @@ from migrator.engines.collector import seldom_collected
 from migrator.engines.stores import Stores
 from migrator.engines.verify.findings import Report
 from migrator.engines.verify.passes import SourcePass, TargetPass
-from migrator.engines.verify.spill import Spill
+from migrator.engines.verify.spill import Spill, Spiller
 from migrator.mapping import forward
 from migrator.mapping.word import number
 from migrator.postgres import catalog
@@ -91,8 +94,10 @@ async def _scanned(stores: Stores, spill: Spill) -> float:
     """Scans the target; returns CPU seconds from when the client is open."""
     async with Client(stores.target()) as client:
         started = time.process_time()
-        scanning = TargetPass(TABLE, MODEL.entities, Report(), spill, int(time.time()))
-        await scanning.run(client, Pace(start=1e9), _SEGMENTS)
+        spiller, pace = Spiller(spill.partitions), Pace(start=1e9)
+        scanning = TargetPass(TABLE, MODEL.entities, Report(), spiller, int(time.time()))
+        await asyncio.gather(*(scanning.segment(client, pace, number, _SEGMENTS) for number in range(_SEGMENTS)))
+        spiller.flush()
         return time.process_time() - started
 
 
@@ -113,11 +118,13 @@ async def _read(database_url: str, spill: Spill, report: Report) -> float:
         async with sessions.acquire() as session:
             lives = [await catalog.require(session, TableName(e.source.name, e.source.schema)) for e in MODEL.entities]
         started = time.process_time()
+        spiller = Spiller(spill.partitions)
         passes = (
-            SourcePass(entity, RowSource(live, entity.projection), report, spill, int(time.time()))
+            SourcePass(entity, RowSource(live, entity.projection), report, spiller, int(time.time()))
             for entity, live in zip(MODEL.entities, lives, strict=True)
         )
-        await asyncio.gather(*(each.run(sessions) for each in passes))
+        await asyncio.gather(*(each.range(sessions, None, None) for each in passes))
+        spiller.flush()
         return time.process_time() - started
 
 
@@ -182,14 +189,17 @@ def main() -> None:
     os.environ.update(kept, AWS_ACCESS_KEY_ID="bench", AWS_SECRET_ACCESS_KEY="bench", NO_PROXY="127.0.0.1")  # noqa: S106
     sides = [chosen.only] if chosen.only else list(SIDES)
     seconds: dict[str, list[float]] = {side: [] for side in sides}
-    with embedded_postgres() as server:
+    with ExitStack() as stack:
+        server = stack.enter_context(embedded_postgres())
         asyncio.run(prepare(server.url, chosen.rows))
         items = asyncio.run(stored_items(server.url))
-        with scans(items) as url:
-            for _ in range(chosen.rounds):
-                for side in sides:
-                    seconds[side].append(measure(side, server.url, url))
-            unlike = asyncio.run(mismatches(server.url, url))
+        file = Path(stack.enter_context(TemporaryDirectory()), "items")
+        file.write_bytes(b"".join(b"%b\n" % item for item in items))
+        url = stack.enter_context(scans(file))
+        for _ in range(chosen.rounds):
+            for side in sides:
+                seconds[side].append(measure(side, server.url, url))
+        unlike = asyncio.run(mismatches(server.url, url))
     show(chosen.rows, len(items), seconds, unlike)
 
 

@@ -16,6 +16,7 @@ from migrator.cli.options import (
     json_option,
     mapping_options,
     target_options,
+    workers_option,
 )
 from migrator.cli.output import print_json, print_table
 from migrator.cli.progress import copy_progress
@@ -37,7 +38,7 @@ NAMED: Final = 3
 
 @click.command("copy")
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
-@click.option("--workers", type=click.IntRange(1, 128), default=1, show_default=True, help="Processes to copy with.")
+@workers_option
 @click.option("--max-wcu", type=click.IntRange(min=1), metavar="N", help="Write units per second to stay within.")
 @click.option("--restart", is_flag=True, help="Forget what earlier runs have settled, and copy all rows again.")
 @mapping_options

@@ -51,6 +51,13 @@ def target_options(function: Function) -> Function:
     return function
 
 
+def workers_option(function: Function) -> Function:
+    """Give a command `--workers`: the processes that it shares its work out to."""
+    return click.option(
+        "--workers", type=click.IntRange(1, 128), default=1, show_default=True, help="Processes to work with."
+    )(function)
+
+
 def json_option(function: Function) -> Function:
     """Give a command `--json`, passed to it as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")(function)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
 
     from migrator.engines.copy import Settled
-    from migrator.engines.verify import job
+    from migrator.engines.verify import Read
 
 SECONDS_BETWEEN_LINES: Final = 5.0
 
@@ -133,7 +133,7 @@ class VerifyProgress:
         self._lines = _Lines()
         self._task = None if display is None else display.add_task("reading", total=None)
 
-    def __call__(self, at: job.Progress) -> None:
+    def __call__(self, at: Read) -> None:
         """The passes have come this far."""
         line = f"read {at.rows:,} rows and {at.items:,} items"
         if self._display is None or self._task is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from migrator.cli.options import common_options, json_option, mapping_options, target_options
+from migrator.cli.options import common_options, json_option, mapping_options, target_options, workers_option
 from migrator.cli.output import print_json, print_table, printable
 from migrator.cli.progress import verify_progress
 from migrator.cli.work import load_work, stores_of
@@ -27,13 +27,16 @@ SHOWN: Final = 20
 
 @click.command("verify")
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@workers_option
 @click.option("--max-rcu", type=click.IntRange(min=1), metavar="N", help="Read units per second to stay within.")
 @mapping_options
 @target_options
 @json_option
 @common_options
 @click.pass_obj
-def command(invocation: Invocation, *, tables: tuple[str, ...], max_rcu: int | None, as_json: bool) -> int:
+def command(
+    invocation: Invocation, *, tables: tuple[str, ...], workers: int, max_rcu: int | None, as_json: bool
+) -> int:
     """Prove that the target holds what the source asks for, and nothing else.
 
     Without a TABLE, all tables of the mappings are compared. Differences are named by key and attribute; values are
@@ -44,7 +47,7 @@ def command(invocation: Invocation, *, tables: tuple[str, ...], max_rcu: int | N
     stores = stores_of(settings)
     reports = []
     for work in works:
-        report = _run(work, stores, Scope(max_rcu))
+        report = _run(work, stores, Scope(max_rcu, workers))
         reports.append(report)
         if not as_json:
             _show(work, report)
@@ -55,7 +58,8 @@ def command(invocation: Invocation, *, tables: tuple[str, ...], max_rcu: int | N
 
 def _run(work: Work, stores: Stores, scope: Scope) -> Report:
     with verify_progress() as progress:
-        return asyncio.run(verify(work.model, work.entities, stores, scope=scope, listener=progress))
+        verifying = verify(work.model, work.entities, stores, mappings=work.module, scope=scope, listener=progress)
+        return asyncio.run(verifying)
 
 
 def _show(work: Work, report: Report) -> None:

@@ -89,12 +89,16 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def test_ctrl_c_in_a_verification(prepared: Project, proxy: FaultProxy, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_in_a_verification(prepared: Project, proxy: FaultProxy, tmp_path: Path, workers: str) -> None:
     prepared.here("copy").succeeded()
     spill = tmp_path / "spill"
     spill.mkdir()
-    with stalled(prepared.through(TMPDIR=str(spill)), proxy, "Scan", "verify") as process:
+    with stalled(prepared.through(TMPDIR=str(spill)), proxy, "Scan", "verify", "--workers", workers) as process:
+        children = _children(process.pid)
         interrupt(process)
+    assert len(children) >= (2 if workers == "2" else 0)
+    assert [pid for pid in children if _runs(pid)] == []
     assert list(spill.iterdir()) == []
     prepared.here("verify").succeeded()
 
@@ -186,3 +190,10 @@ def test_a_table_that_no_mapping_knows(prepared: Project) -> None:
 )
 def test_a_limit_of_nothing(project: Project, arguments: tuple[str, ...]) -> None:
     project.here(*arguments).failed(2, f"Invalid value for '{arguments[-2]}'", f"migrate {arguments[0]} --help")
+
+
+@pytest.mark.parametrize("command", ["copy", "verify"])
+@pytest.mark.parametrize("workers", ["0", "-1", "129", "1000000", "two"])
+def test_a_number_of_workers_beyond_sense(project: Project, command: str, workers: str) -> None:
+    reason = "'two' is not a valid integer range" if workers == "two" else f"{workers} is not in the range 1<=x<=128"
+    project.here(command, "--workers", workers).failed(2, f"Invalid value for '--workers': {reason}")

@@ -42,7 +42,7 @@ def test_equal_stores_are_0(copied: Project) -> None:
     done = copied.migrate("verify").succeeded()
     assert "shop: 220 items expected, 220 scanned, 0 rows past their TTL" in done.out
     assert "shop: target and source are equal" in done.out
-    code, shown = at_terminal(copied, "", "verify", "--max-rcu", "500")
+    code, shown = at_terminal(copied, "", "verify", "--max-rcu", "500", "--workers", "2")
     assert (code, "target and source are equal" in shown) == (0, True)
 
 

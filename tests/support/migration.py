@@ -111,9 +111,14 @@ class Migration:
             listener=listener or copy.Silent(),
         )
 
-    async def verify(self, *tables: str, max_rcu: float | None = None) -> verify.Report:
-        entities = chosen(self.model, tables)
-        return await verify.verify(self.model, entities, self.stores, scope=verify.Scope(max_rcu))
+    async def verify(self, *tables: str, max_rcu: float | None = None, workers: int = 1) -> verify.Report:
+        return await verify.verify(
+            self.model,
+            chosen(self.model, tables),
+            self.stores,
+            mappings=self.mappings,
+            scope=verify.Scope(max_rcu, workers),
+        )
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:

@@ -10,7 +10,7 @@ import pytest
 from migrator.cli import progress
 from migrator.cli.progress import copy_progress, verify_progress
 from migrator.engines.copy import Settled
-from migrator.engines.verify.job import Progress
+from migrator.engines.verify import Read
 from migrator.postgres.checkpoints import Counts
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_a_verification_tells_rows_and_items(
 ) -> None:
     often(0.0)
     with verify_progress() as shown:
-        shown(Progress(rows=1200, items=3400))
+        shown(Read(rows=1200, items=3400))
     assert capsys.readouterr().err == "read 1,200 rows and 3,400 items\n"
 
 

@@ -9,7 +9,8 @@ reported, attribute by attribute.
 
 from __future__ import annotations
 
+from migrator.engines.verify.crew import Read
 from migrator.engines.verify.findings import Difference, Report, Verdict
 from migrator.engines.verify.job import Scope, verify
 
-__all__ = ["Difference", "Report", "Scope", "Verdict", "verify"]
+__all__ = ["Difference", "Read", "Report", "Scope", "Verdict", "verify"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+MAX_LISTED: Final = 10_000
+"""Differences that are named; where there are more, something is wrong as a whole."""
 
 
 class Verdict(Enum):
@@ -55,7 +58,7 @@ class Report:
     suspects: int = 0
     """Keys that did not match in the passes, most of which may only have changed meanwhile."""
     unjudged: int = 0
-    """Suspects beyond the bound on single judgements; they count as differences."""
+    """Suspects beyond the bound on single judgements, and differences beyond those that are named."""
     spilled: int = 0
     """Bytes on disk at the peak, all removed again."""
     seconds: float = 0.0
@@ -64,6 +67,25 @@ class Report:
     def clean(self) -> bool:
         """Whether target and source hold the same."""
         return not self.differences and not self.unjudged
+
+    def found(self, difference: Difference) -> None:
+        """Takes up a difference."""
+        if len(self.differences) < MAX_LISTED:
+            self.differences.append(difference)
+        else:
+            self.unjudged += 1
+
+    def add(self, other: Report) -> None:
+        """Takes up what another process has read."""
+        for source, rows in other.rows.items():
+            self.rows[source] = self.rows.get(source, 0) + rows
+        self.items_expected += other.items_expected
+        self.items_scanned += other.items_scanned
+        self.expired += other.expired
+        self.read_units += other.read_units
+        self.unjudged += other.unjudged
+        for difference in other.differences:
+            self.found(difference)
 
     def count(self, verdict: Verdict) -> int:
         """How many differences have this verdict."""

@@ -13,13 +13,13 @@ import orjson
 
 from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client
-from migrator.dynamodb.pacing import Pace
-from migrator.engines.collector import seldom_collected
+from migrator.engines.models import NamedModel
+from migrator.engines.processes import Loss, share_out
+from migrator.engines.ranges import HANDS, parts, segments
 from migrator.engines.stores import live_table
-from migrator.engines.together import together
+from migrator.engines.verify.crew import Crew, KeyRange, Read, Segment
 from migrator.engines.verify.findings import Difference, Report, Verdict
 from migrator.engines.verify.judge import BATCH, SEVERAL_ROWS, Judge
-from migrator.engines.verify.passes import SourcePass, TargetPass
 from migrator.engines.verify.spill import Spill
 from migrator.mapping import claims
 from migrator.postgres import catalog, state, verifications
@@ -28,32 +28,28 @@ from migrator.postgres.verifications import Verification
 from migrator.reconcile import Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from migrator.engines.stores import Stores
     from migrator.engines.verify.spill import Mismatch
     from migrator.mapping import Entity, Model, Table
-    from migrator.postgres.connection import Connection, Pool
+    from migrator.postgres.connection import Connection
 
-_SEGMENTS: Final = 4
-_SESSIONS: Final = 3
+_SESSIONS: Final = 2
 MAX_JUDGED: Final = 10_000
 """Suspects that are judged one by one; where there are more, something is wrong as a whole."""
+_LOSS: Final = Loss(
+    safe="Nothing was changed in either store; the temporary files are removed.",
+    next_step="Run the command again. If the system killed it, see how much memory it has.",
+)
 
 
 @dataclass(frozen=True)
 class Scope:
-    """How a verification reads: read units per second (None: as many as the table gives)."""
+    """How a verification reads: read units per second (None: as many as the table gives), and in how many processes."""
 
     max_rcu: float | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a verification is."""
-
-    rows: int
-    items: int
+    workers: int = 1
 
 
 async def verify(
@@ -61,15 +57,24 @@ async def verify(
     entities: Sequence[Entity],
     stores: Stores,
     *,
+    mappings: str,
     scope: Scope,
-    listener: Callable[[Progress], None] = lambda _: None,
+    listener: Callable[[Read], None] = lambda _: None,
 ) -> Report:
     """Compares the items of these entities with their rows, both ways, and records the result.
+
+    Args:
+        model: the model.
+        entities: those of its entities to verify.
+        stores: the source and the target.
+        mappings: the module that defines the model, for worker processes to import.
+        scope: how to read.
+        listener: is told how many rows and items are read.
 
     Raises:
         ConfigurationError: the source schema is not what the mapping declares, or `prepare` has not been run.
         SourceError, TargetError: a store cannot be reached or used.
-        MigratorError: the temporary files cannot be written.
+        MigratorError: the temporary files cannot be written, or a worker was killed.
     """
     began = time.monotonic()
     report = Report()
@@ -77,16 +82,19 @@ async def verify(
         control = await connect(stores.database_url, purpose="verify")
         stack.push_async_callback(control.close)
         await state.require(control)
-        lookups = {entity.name: Lookup(entity, await live_table(control, entity)) for entity in entities}
+        parties = [await _party(control, model, table, entities) for table in _tables(entities)]
         started = await verifications.now(control)
-        sessions = await stack.enter_async_context(pool(stores.database_url, purpose="verify", size=_SESSIONS))
         client = await stack.enter_async_context(Client(await asyncio.to_thread(stores.target)))
-        for table in _tables(entities):
-            await check(client, table.name)
-            mine = {name: lookup for name, lookup in lookups.items() if lookup.entity.table.name == table.name}
-            every = model.of_table(table)
-            part = _TableVerification(table, mine, every, int(started.timestamp()), report, client, sessions)
-            await part.run(await _expected(control, mine.values()), scope, listener)
+        for party in parties:
+            await check(client, party.table.name)
+            stack.enter_context(party.spill)
+        run = _Run(NamedModel(mappings, model), stores, scope, parties, int(started.timestamp()), report)
+        await run.read(control, listener)
+        sessions = await stack.enter_async_context(pool(stores.database_url, purpose="verify", size=_SESSIONS))
+        for party in parties:
+            report.spilled += party.spill.bytes_on_disk
+        for party in parties:
+            await party.judge(Judge(party.table, party.lookups, client, sessions, run.now), report)
         report.seconds = time.monotonic() - began
         await verifications.record(
             control,
@@ -95,58 +103,96 @@ async def verify(
     return report
 
 
-@dataclass
-class _TableVerification:
-    """The verification of one target table. `every` are all entities whose items stand in it."""
+@dataclass(frozen=True)
+class _Run:
+    """One verification of these tables."""
+
+    model: NamedModel
+    stores: Stores
+    scope: Scope
+    parties: Sequence[_Party]
+    now: int
+    report: Report
+
+    async def read(self, control: Connection, listener: Callable[[Read], None]) -> None:
+        """Reads both sides at once, and spills what they say."""
+        tasks = [*await self._ranges(control), *self._segments()]
+        processes = max(1, min(self.scope.workers, len(tasks)))
+        crew = Crew(
+            self.stores,
+            self.model,
+            [lookup.entity.source_name for party in self.parties for lookup in party.lookups.values()],
+            {party.table.name: party.spill.partitions for party in self.parties},
+            None if self.scope.max_rcu is None else self.scope.max_rcu / processes,
+            self.now,
+        )
+        read = Read(0, 0)
+
+        def told(more: Read) -> None:
+            nonlocal read
+            read += more
+            listener(read)
+
+        for report in await share_out(crew, processes, tasks, told, _LOSS):
+            self.report.add(report)
+
+    async def _ranges(self, control: Connection) -> list[KeyRange]:
+        """The ranges of all source tables, long ones first: the last ones decide how far apart the workers end."""
+        tables = [(party.rows[name], each) for party in self.parties for name, each in party.lookups.items()]
+        tables.sort(key=lambda table: -table[0])
+        total = sum(rows for rows, _ in tables)
+        ranges: list[KeyRange] = []
+        for rows, lookup in tables:
+            ends = await lookup.source.split(control, parts(rows, total, self.scope.workers))
+            ranges += [
+                KeyRange(lookup.entity.source_name, after, until)
+                for after, until in zip([None, *ends], [*ends, None], strict=True)
+            ]
+        return ranges
+
+    def _segments(self) -> Iterator[Segment]:
+        """The segments of all target tables; those that follow each other are of different partitions of the table."""
+        for party in self.parties:
+            total = segments(party.items, self.scope.workers)
+            step = total // min(total, HANDS * self.scope.workers)
+            for first in range(step):
+                for number in range(first, total, step):
+                    yield Segment(party.table.name, number, total)
+
+
+@dataclass(frozen=True)
+class _Party:
+    """One target table, the entities in it that are verified, and about how many rows and items there are.
+
+    `every` are all entities whose items stand in the table.
+    """
 
     table: Table
     lookups: Mapping[str, Lookup]
     every: Sequence[Entity]
-    now: int
-    report: Report
-    client: Client
-    sessions: Pool
+    rows: Mapping[str, int]
+    items: int
+    spill: Spill
 
-    async def run(self, expected: int, scope: Scope, listener: Callable[[Progress], None]) -> None:
-        """Both passes at once, then the suspects."""
-        with Spill(expected) as spill, seldom_collected():
-            pace = Pace(scope.max_rcu)
-            target = TargetPass(self.table, self.every, self.report, spill, self.now)
-            async with together() as group:
-                telling = group.create_task(self._tell(listener))
-                passes = [group.create_task(target.run(self.client, pace, _SEGMENTS))]
-                for each in self.lookups.values():
-                    source = SourcePass(each.entity, each.source, self.report, spill, self.now)
-                    passes.append(group.create_task(source.run(self.sessions)))
-                await asyncio.wait(passes, return_when=asyncio.FIRST_EXCEPTION)
-                telling.cancel()
-            self.report.spilled += spill.bytes_on_disk
-            await self._judge(spill)
-
-    async def _tell(self, listener: Callable[[Progress], None]) -> None:
-        while True:
-            listener(Progress(sum(self.report.rows.values()), self.report.items_scanned))
-            await asyncio.sleep(0.2)
-
-    async def _judge(self, spill: Spill) -> None:
-        judge = Judge(self.table, self.lookups, self.client, self.sessions, self.now)
+    async def judge(self, judge: Judge, report: Report) -> None:
+        """Joins both sides, and judges what does not match."""
         suspects: list[bytes] = []
         judged = 0
-        for mismatch in spill.mismatches():
+        for mismatch in self.spill.mismatches():
             if not self._concerns(mismatch):
                 continue
-            self.report.suspects += 1
+            report.suspects += 1
             if len(mismatch.source) > 1:
-                self.report.differences.append(self._collision(mismatch))
+                report.found(self._collision(mismatch))
             elif judged + len(suspects) >= MAX_JUDGED:
-                self.report.unjudged += 1
+                report.unjudged += 1
             else:
                 suspects.append(mismatch.key)
             if len(suspects) == BATCH:
-                self.report.differences += await judge.judge(suspects)
+                await _judge(judge, suspects, report)
                 judged += len(suspects)
                 suspects.clear()
-        self.report.differences += await judge.judge(suspects)
+        await _judge(judge, suspects, report)
 
     def _concerns(self, mismatch: Mismatch) -> bool:
         """Whether a key is of the entities that are verified; an item of another one in the same table is not."""
@@ -168,12 +214,17 @@ def _tables(entities: Sequence[Entity]) -> list[Table]:
     return list({entity.table.name: entity.table for entity in entities}.values())
 
 
-async def _expected(control: Connection, lookups: Iterable[Lookup]) -> int:
-    """About how many items there are, from the planner's figures."""
-    total = 0
-    for lookup in lookups:
-        total += await catalog.estimated_rows(control, lookup.live) * len(lookup.entity.plan.items)
-    return total
+async def _party(control: Connection, model: Model, table: Table, entities: Sequence[Entity]) -> _Party:
+    mine = [entity for entity in entities if entity.table.name == table.name]
+    lookups = {entity.name: Lookup(entity, await live_table(control, entity)) for entity in mine}
+    rows = {name: await catalog.estimated_rows(control, lookup.live) for name, lookup in lookups.items()}
+    items = sum(rows[entity.name] * len(entity.plan.items) for entity in mine)
+    return _Party(table, lookups, model.of_table(table), rows, items, Spill(items))
+
+
+async def _judge(judge: Judge, suspects: Sequence[bytes], report: Report) -> None:
+    for difference in await judge.judge(suspects):
+        report.found(difference)
 
 
 def _scope(entities: Sequence[Entity]) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.scan import scan
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from migrator.dynamodb.client import Client
     from migrator.dynamodb.pacing import Pace
     from migrator.engines.verify.findings import Report
-    from migrator.engines.verify.spill import Spill
+    from migrator.engines.verify.spill import Spiller
     from migrator.mapping import Entity, Table
     from migrator.postgres.connection import Pool, Record
     from migrator.postgres.rows import Key, RowSource
@@ -31,40 +30,40 @@ key template gives its columns back is a property of the mapping, not of a row (
 class SourcePass:
     """Reads a table's rows and spills what each says of its items."""
 
-    def __init__(self, entity: Entity, source: RowSource, report: Report, spill: Spill, now: int) -> None:
+    def __init__(self, entity: Entity, source: RowSource, report: Report, spill: Spiller, now: int) -> None:
         self.entity = entity
         self._source = source
         self._report = report
         self._spill = spill
         self._now = now
+        self._seen = 0
         self._witness = RowWitness(entity, trailing=len(source.key_columns))
 
-    async def run(self, pool: Pool) -> None:
-        """Reads the whole table."""
-        after: Key | None = None
+    async def range(self, pool: Pool, after: Key | None, until: Key | None) -> None:
+        """Reads the rows whose keys are in (`after`, `until`]; None is no bound."""
         while True:
             with errors_explained(f"read {self._source.table}"):
                 async with pool.acquire() as connection:
-                    page = await self._source.page(connection, after, None, _PAGE_ROWS)
+                    page = await self._source.page(connection, after, until, _PAGE_ROWS)
             self._take(page.records)
             if len(page.records) < _PAGE_ROWS:
                 return
             after = page.last
 
     def _take(self, records: Sequence[Record]) -> None:
-        seen = self._report.rows.get(self.entity.source_name, 0)
         heard = self._witness.testify(records, self._now)
         self._spill.add("source", heard.testimonies)
         self._report.items_expected += len(heard.testimonies)
         self._report.expired += heard.expired
         failures = {self._source.key_of(record): reason for record, reason in heard.failures}
-        for record in records[-seen % LED_BACK :: LED_BACK]:
+        for record in records[-self._seen % LED_BACK :: LED_BACK]:
             reason = self._loss(record)
             if reason is not None:
                 failures.setdefault(self._source.key_of(record), reason)
         for key, reason in failures.items():
             self._unverifiable(key, reason)
-        self._report.rows[self.entity.source_name] = seen + len(records)
+        self._seen += len(records)
+        self._report.rows[self.entity.source_name] = self._seen
 
     def _loss(self, record: Record) -> str | None:
         """Why a row does not come back from its items, if it has any and does not."""
@@ -75,7 +74,7 @@ class SourcePass:
             return None
 
     def _unverifiable(self, key: Key, reason: str) -> None:
-        self._report.differences.append(
+        self._report.found(
             Difference(
                 Verdict.UNVERIFIABLE,
                 self.entity.table.name,
@@ -90,22 +89,17 @@ class SourcePass:
 class TargetPass:
     """Scans a table and spills what every item that is there says. `entities` are all whose items stand in it."""
 
-    def __init__(self, table: Table, entities: Sequence[Entity], report: Report, spill: Spill, now: int) -> None:
+    def __init__(self, table: Table, entities: Sequence[Entity], report: Report, spill: Spiller, now: int) -> None:
         self.table = table
         self._report = report
         self._spill = spill
         self._now = now
         self._witness = ItemWitness(table, entities)
 
-    async def run(self, client: Client, pace: Pace, segments: int) -> None:
-        """Reads the whole table, `segments` at a time."""
-        async with asyncio.TaskGroup() as group:
-            for segment in range(segments):
-                group.create_task(self._segment(client, pace, segment, segments))
-
-    async def _segment(self, client: Client, pace: Pace, segment: int, segments: int) -> None:
+    async def segment(self, client: Client, pace: Pace, number: int, total: int) -> None:
+        """Reads one of so many segments, which together are the whole table."""
         # Half the read units: what was not yet seen is judged by a consistent read.
-        pages = scan(client, self.table.name, segment=segment, total_segments=segments, consistent=False, pace=pace)
+        pages = scan(client, self.table.name, segment=number, total_segments=total, consistent=False, pace=pace)
         async for page in pages:
             self._report.read_units += page.consumed
             self._report.items_scanned += len(page.items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.migration import Migration, migration, reference_mix, source_
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.stores import Database, DynamoDBStore
 
@@ -38,6 +40,13 @@ def miyabi(
     """The reference mix, nothing copied yet."""
     with migration(postgres_server, reference_template, dynamodb, renamed, monkeypatch) as prepared:
         yield prepared
+
+
+@pytest.fixture
+async def copied(miyabi: Migration) -> Migration:
+    """The reference mix, copied."""
+    await miyabi.copy()
+    return miyabi
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +92,11 @@ def proxy(dynamodb: DynamoDBStore) -> Iterator[FaultProxy]:
 def behind_proxy(miyabi: Migration, proxy: FaultProxy) -> Migration:
     """The same migration, its target reached through the fault proxy."""
     return miyabi.through(proxy.endpoint_url)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory in which temporary files are made."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path

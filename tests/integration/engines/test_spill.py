@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections import defaultdict
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from migrator.engines.verify.spill import SIDES, Mismatch, Side, Spill
+from migrator.engines.verify import spill as spill_of_verify
+from migrator.engines.verify.spill import SIDES, Mismatch, Side, Spill, Spiller
 from migrator.errors import MigratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 # More partitions than there are: every one is its own file. One partition: all lines are joined at once.
@@ -46,10 +49,18 @@ def mismatched(sides: dict[Side, list[tuple[bytes, bytes]]]) -> set[bytes]:
 
 def joined(directory: Path, expected: int, sides: dict[Side, list[tuple[bytes, bytes]]]) -> list[Mismatch]:
     with Spill(expected, directory) as spill:
+        spiller = Spiller(spill.partitions)
         for start in range(0, max(map(len, sides.values())), 500):
             for side in SIDES:
-                spill.add(side, sides[side][start : start + 500])
+                spiller.add(side, sides[side][start : start + 500])
+        spiller.flush()
         return list(spill.mismatches())
+
+
+def alike(one: list[Mismatch], other: list[Mismatch]) -> bool:
+    """Whether two joins have found the same."""
+    sets = [{(m.key, frozenset(m.source), frozenset(m.target)) for m in each} for each in (one, other)]
+    return len(one) == len(other) and sets[0] == sets[1]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -57,12 +68,46 @@ def test_the_number_of_partitions_changes_nothing(tmp_path: Path, seed: int) -> 
     sides = lines(seed, 20_000)
     found = [joined(tmp_path, expected, sides) for expected in EXPECTED]
     assert {mismatch.key for mismatch in found[0]} == mismatched(sides)
-    for other in found[1:]:
-        assert len(other) == len(found[0])
-        assert {(m.key, frozenset(m.source), frozenset(m.target)) for m in other} == {
-            (m.key, frozenset(m.source), frozenset(m.target)) for m in found[0]
-        }
+    assert all(alike(found[0], other) for other in found[1:])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_more_lines_than_were_expected_are_divided_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planner's figures may be far too low: what is joined at once has a bound all the same."""
+    sides = lines(4, 20_000)
+    found = joined(tmp_path, 10, sides)
+    monkeypatch.setattr(spill_of_verify, "_JOINED_BYTES", 4_000)
+    largest = 0
+
+    def seen(only: Callable[..., object], mine: list[bytes], others: list[bytes]) -> object:
+        nonlocal largest
+        largest = max(largest, len(mine))
+        return only(mine, others)
+
+    monkeypatch.setattr(spill_of_verify, "_only", partial(seen, spill_of_verify._only))  # noqa: SLF001 - to look at
+    assert alike(found, joined(tmp_path, 10, sides))
+    assert largest < 100
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_of_one_key_can_be_divided_no_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spill_of_verify, "_JOINED_BYTES", 100)
+    (mismatch,) = joined(tmp_path, 10, {"source": [(b'["A"]', b"%d" % number) for number in range(50)], "target": []})
+    assert len(mismatch.source) == 50
+
+
+def test_lines_of_several_processes_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = lines(5, 20_000)
+    with Spill(100_000, tmp_path) as spill:
+        for pid in (1, 2, 3):
+            monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
+            spiller = Spiller(spill.partitions, share=0.1)
+            for side in SIDES:
+                spiller.add(side, sides[side][pid - 1 :: 3])
+            spiller.flush()
+        assert {path.name[-2:] for path in spill.partitions.directory.iterdir()} == {"-1", "-2", "-3"}
+        found = list(spill.mismatches())
+    assert alike(found, joined(tmp_path, 10, sides))
 
 
 def test_a_key_that_one_side_holds_twice_is_found(tmp_path: Path) -> None:
@@ -74,8 +119,10 @@ def test_a_key_that_one_side_holds_twice_is_found(tmp_path: Path) -> None:
 def test_lines_are_on_disk_and_not_in_memory(tmp_path: Path) -> None:
     sides = lines(1, 20_000)
     with Spill(10, tmp_path) as spill:
+        spiller = Spiller(spill.partitions)
         for side in SIDES:
-            spill.add(side, sides[side])
+            spiller.add(side, sides[side])
+        spiller.flush()
         (directory,) = tmp_path.iterdir()
         stored = sum(file.stat().st_size for file in directory.iterdir())
         assert stored == spill.bytes_on_disk > 1_500_000
@@ -111,7 +158,7 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_nothing_is_left_where_the_work_fails(tmp_path: Path) -> None:
     def interrupted() -> None:
         with Spill(10, tmp_path) as spill:
-            spill.add("source", lines(1, 5_000)["source"])
+            Spiller(spill.partitions).add("source", lines(1, 5_000)["source"])
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ import pytest
 
 from migrator.dynamodb.client import Client
 from migrator.engines.copy import table as copy_of_table
-from migrator.engines.verify import Verdict, job
+from migrator.engines.verify import Verdict, crew, job
 from migrator.errors import ConfigurationError, SourceError, TargetError
 from migrator.mapping import Computed, Encoder, Model, forward, owned_keys
 from migrator.postgres import verifications
@@ -32,12 +31,6 @@ if TYPE_CHECKING:
     from migrator.mapping import Entity, WireItem
     from tests.support.fault_proxy import FaultProxy
     from tests.support.migration import Migration
-
-
-@pytest.fixture
-async def copied(miyabi: Migration) -> Migration:
-    await miyabi.copy()
-    return miyabi
 
 
 def put(migration: Migration, *items: WireItem) -> None:
@@ -296,14 +289,6 @@ async def test_faults_of_the_target_change_no_verdict(behind_proxy: Migration, p
     assert sum(proxy.applied.values()) > 0
 
 
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory in which temporary files are made."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    return tmp_path
-
-
 def left_in(directory: Path) -> list[str]:
     return [path.name for path in directory.iterdir()]
 
@@ -316,7 +301,7 @@ async def test_nothing_is_left_behind(copied: Migration, temporary: Path) -> Non
 async def test_nothing_is_left_behind_where_the_target_goes_down(
     behind_proxy: Migration, proxy: FaultProxy, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "Client", partial(Client, patience=3.0))
+    monkeypatch.setattr(crew, "Client", partial(Client, patience=3.0))
     proxy.inject(Cut("before"), on="Scan")
     with pytest.raises(TargetError, match="did not succeed within"):
         await behind_proxy.verify()
