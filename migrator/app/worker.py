@@ -158,7 +158,7 @@ class Worker:
         """Keeps what is known of phases and tables fresh. A source that is away is the hands' affair."""
         loop = asyncio.get_running_loop()
         inspected = loop.time()
-        while True:
+        while not self._stopping.is_set():
             await self._rest(self._limits.lease)
             with suppress(MigratorError, TimeoutError):
                 async with asyncio.timeout(self._limits.attempt):

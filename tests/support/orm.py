@@ -26,6 +26,10 @@ class Organization(Row):
     """A row of organizations."""
 
 
+class Slim(Row):
+    """A row of organizations, of which not all columns are mapped."""
+
+
 class User(Row):
     """A row of users."""
 
@@ -50,6 +54,7 @@ class Execution(Row):
 
 _registry = registry()
 _registry.map_imperatively(Organization, schema.organizations)
+_registry.map_imperatively(Slim, schema.organizations, include_properties=("id", "name", "created_at", "updated_at"))
 _registry.map_imperatively(User, schema.users)
 _registry.map_imperatively(Task, schema.tasks, properties={"document": schema.tasks.c.metadata})
 _registry.map_imperatively(TaskDependency, schema.task_dependencies)
@@ -66,6 +71,10 @@ def _now() -> datetime:
 
 def organization(key: str, name: str = "an organization") -> Organization:
     return Organization(id=key, name=name, created_at=_now(), updated_at=_now())
+
+
+def slim(key: str) -> Slim:
+    return Slim(id=key, name="slim", created_at=_now(), updated_at=_now())
 
 
 def user(number: int) -> User:

@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import sqlalchemy as sa
 from sqlalchemy import create_engine
 from sqlalchemy.orm import sessionmaker
 
 from migrator.app import DualWriter, Limits
+from migrator.engines.relay import Limits as RelayLimits
+from migrator.engines.relay import Silent, relay
 from migrator.postgres import pending
 from migrator.reconcile import Times
+from tests.support import orm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,3 +89,35 @@ class Application:
     def differing(self) -> list[str]:
         """The keys on which source and target do not agree."""
         return asyncio.run(self.migration.differing())
+
+    def commit(self, *keys: str, name: str = "an organization") -> None:
+        """Commits organizations of these keys, new or changed."""
+        with self.sessions.begin() as session:
+            for key in keys:
+                session.merge(orm.organization(key, name))
+
+    def drain(self) -> None:
+        """What a relay does with the marks that are left."""
+        asyncio.run(
+            relay(
+                self.migration.model,
+                self.migration.model.entities,
+                self.migration.stores,
+                limits=RelayLimits(200, LIMITS.times),
+                until_empty=True,
+                stop=asyncio.Event(),
+                listener=Silent(),
+            )
+        )
+
+    def mirrors(self) -> int:
+        """The sessions that mirrors have open on the source."""
+        with self.sessions() as session:
+            return int(
+                session.scalar(
+                    sa.text(
+                        "SELECT count(*) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND application_name = 'migrator mirror'"
+                    )
+                )
+            )

@@ -11,6 +11,7 @@ from mappings.miyabi.schema import metadata
 from migrator.postgres import capture, phases
 from tests.integration.app.application import Application
 from tests.support import renamed
+from tests.support.fault_proxy import FaultProxy
 from tests.support.migration import Migration, migration, source_template
 
 if TYPE_CHECKING:
@@ -53,3 +54,10 @@ def app(prepared: Migration) -> Iterator[Application]:
     asyncio.run(_follow(prepared))
     with Application.on(prepared) as made:
         yield made
+
+
+@pytest.fixture
+def proxy(dynamodb: DynamoDBStore) -> Iterator[FaultProxy]:
+    """A fault proxy in front of the target."""
+    with FaultProxy(dynamodb.endpoint_url, seed=1) as running:
+        yield running
