@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from migrator.app.breaker import Breaker
 from migrator.app.mirror import opened
-from migrator.app.one_process import OneProcessSelector
 from migrator.errors import ConfigurationError, MigratorError, SourceError
 
 if TYPE_CHECKING:
@@ -68,7 +67,6 @@ class Worker:
         self._accepts = True
         self._unopened: str | None = None  # why the stores could not be opened, when it was tried last
         self._ready = Event()
-        self._selector = OneProcessSelector()
         self._thread = Thread(target=self._run, name="migrator mirror", daemon=True)
         self._loop: asyncio.AbstractEventLoop
         self._wake: asyncio.Event
@@ -110,12 +108,9 @@ class Worker:
         self._thread.join(_LAST_SECONDS)
         self._leave_all()
 
-    def abandon(self) -> None:
-        """To be called in a forked child, where the thread does not exist."""
-        self._selector.abandon()
-
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(self._selector)) as runner:
+        # Whatever loop the policy of the application makes for its own threads.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             try:
                 runner.run(self._work())
             except asyncio.CancelledError:

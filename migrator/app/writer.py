@@ -196,7 +196,6 @@ class DualWriter:
     def _forked(self) -> None:
         """In the child of a fork: the thread is not there, its connections are the parent's, locks may be held."""
         if self._worker is not None:
-            self._worker.abandon()
             _INHERITED.append(self._worker)
         self._worker = None
         self._starting = Lock()
