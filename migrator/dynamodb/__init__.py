@@ -5,6 +5,7 @@ from __future__ import annotations
 from migrator.dynamodb.batches import BatchWriter, Refused, Written
 from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client, Counts
+from migrator.dynamodb.inserts import InsertWriter
 from migrator.dynamodb.items import batch_get, delete_item, get_item, put_item, query
 from migrator.dynamodb.lanes import Layout
 from migrator.dynamodb.pacing import Pace
@@ -19,6 +20,7 @@ __all__ = [
     "BatchWriter",
     "Client",
     "Counts",
+    "InsertWriter",
     "Layout",
     "Pace",
     "Page",

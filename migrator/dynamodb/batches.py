@@ -50,11 +50,13 @@ class Refused:
 class Written:
     """What became of a number of items.
 
-    `items` were written, by `requests` requests, for `consumed` write units (indexes included); `unprocessed_retries`
-    requests were made again for items that DynamoDB had left unprocessed.
+    `items` were written, by `requests` requests, for `consumed` write units (indexes included); of `present` others the
+    keys held something already, which was left (`InsertWriter`); `unprocessed_retries` requests were made again for
+    items that DynamoDB had left unprocessed.
     """
 
     items: int = 0
+    present: int = 0
     requests: int = 0
     consumed: float = 0.0
     unprocessed_retries: int = 0
@@ -62,7 +64,7 @@ class Written:
 
 
 @dataclass(slots=True)
-class _Job:
+class Job:
     """One call of `write`: when it began, until when it may send, what became of its items, and the last refusal."""
 
     began: float
@@ -82,6 +84,8 @@ class BatchWriter:
             figure corrects it.
         layout: the table's keys, by which an index or a key that is throttled slows only its own items.
     """
+
+    operation = "BatchWriteItem"
 
     def __init__(
         self,
@@ -121,7 +125,7 @@ class BatchWriter:
             MigratorError: any other failure that concerns more than single items (see `Client.call`).
         """
         loop = asyncio.get_running_loop()
-        job = _Job(loop.time(), float("inf") if deadline is None else deadline)
+        job = Job(loop.time(), float("inf") if deadline is None else deadline)
         portions = self._portions(items)
         workers = min(self._client.max_in_flight, -(-len(items) // _ITEMS_PER_REQUEST))
         try:
@@ -132,7 +136,7 @@ class BatchWriter:
             raise
         return job.written
 
-    async def _work(self, portions: Iterator[Sequence[bytes]], job: _Job) -> None:
+    async def _work(self, portions: Iterator[Sequence[bytes]], job: Job) -> None:
         for portion in portions:
             await self._put(portion, job)
 
@@ -152,7 +156,7 @@ class BatchWriter:
         """Items of one request: on a small table fewer, since what it takes in a second must hold several requests."""
         return max(1, min(_ITEMS_PER_REQUEST, self.items_within(_REQUEST_SECONDS)))
 
-    async def _put(self, items: Sequence[bytes], job: _Job) -> None:
+    async def _put(self, items: Sequence[bytes], job: Job) -> None:
         """Writes items of one request; what DynamoDB leaves, again, and what has a lane of its own, by itself.
 
         A request that is refused for an item in it is written by halves, down to the items that are at fault.
@@ -181,7 +185,7 @@ class BatchWriter:
                 patience = await self._pause(patience if len(left) == len(part) else None, len(left) + len(rest), job)
             items = [*left, *rest]
 
-    async def _put_halves(self, items: Sequence[bytes], error: InvalidRequestError, job: _Job) -> None:
+    async def _put_halves(self, items: Sequence[bytes], error: InvalidRequestError, job: Job) -> None:
         if len(items) == 1:
             job.written.refused.append(Refused(items[0], error.code, error.message))
             return
@@ -189,7 +193,7 @@ class BatchWriter:
         await self._put(items[:middle], job)
         await self._put(items[middle:], job)
 
-    async def _pause(self, patience: Patience | None, left: int, job: _Job) -> Patience:
+    async def _pause(self, patience: Patience | None, left: int, job: Job) -> Patience:
         """Waits before items that were left are sent again, unless the table has taken nothing at all for long."""
         patience = patience or self._client.patience()
         while asyncio.get_running_loop().time() < job.deadline:
@@ -201,18 +205,18 @@ class BatchWriter:
             patience = self._client.patience()
         last = f"; the last time: {job.throttled.what}" if job.throttled else ""
         raise GaveUpError(
-            f"BatchWriteItem on table {self._table_name} left {left} items unprocessed for "
+            f"{self.operation} on table {self._table_name} left {left} items unprocessed for "
             f"{patience.seconds:.1f} s (attempts: {patience.attempts}){last}",
             safe=_SAFE,
             next_step=_NEXT_STEP,
         )
 
-    async def _send(self, group: Group, job: _Job, *, ahead: bool = False) -> Sequence[bytes]:
+    async def _send(self, group: Group, job: Job, *, ahead: bool = False) -> Sequence[bytes]:
         """One request; returns the items that DynamoDB left, all of them where it throttled the request.
 
         `ahead`: it does not wait its turn, and the units it takes are owed.
         """
-        body = b"".join((self._opening, _BETWEEN_ITEMS.join(group.items), _END))
+        body = self._body(group.items)
         # Half a unit for each item, since each is rounded up for itself.
         guess = len(body) / _BYTES_PER_WRITE_UNIT + len(group.items) / 2
         estimate = self._units_per_guess * guess
@@ -222,21 +226,18 @@ class BatchWriter:
         sent = asyncio.get_running_loop().time()
         deadline = min(job.deadline, self._client.patience().deadline)
         try:
-            answer = await self._client.call(
-                "BatchWriteItem", body, table=self._table_name, deadline=deadline, paced=True
-            )
+            answer = await self._ask(group.items, body, deadline)
         except ThrottledError as error:
             job.throttled = error
             self._settle(group, reserved, 0.0, 0.0, guess)
             self._heed(error.throttles, group, sent)
             return group.items
-        left = _unprocessed(answer, self._table_name)
+        left = await self._take(answer, group.items, job)
         taken = 1 - len(left) / len(group.items)
         consumed = _consumed(answer, estimate * taken)
         self._settle(group, reserved, consumed, taken, guess)
         job.written.requests += 1
         job.written.consumed += consumed
-        job.written.items += len(group.items) - len(left)
         job.written.unprocessed_retries += bool(left)
         if not taken:
             self._heed(frozenset(), group, sent)
@@ -246,7 +247,21 @@ class BatchWriter:
         self._units_per_item += _WEIGHT * (consumed / (len(group.items) * taken) - self._units_per_item)
         return await self._explain(left, group, sent, job) if left else left
 
-    async def _reserve(self, group: Group, guess: float, estimate: float, job: _Job) -> None:
+    def _body(self, items: Sequence[bytes]) -> bytes:
+        """The body of a request for these items."""
+        return b"".join((self._opening, _BETWEEN_ITEMS.join(items), _END))
+
+    async def _ask(self, items: Sequence[bytes], body: bytes, deadline: float) -> dict[str, Any]:  # noqa: ARG002
+        """Sends a request for these items."""
+        return await self._client.call(self.operation, body, table=self._table_name, deadline=deadline, paced=True)
+
+    async def _take(self, answer: dict[str, Any], items: Sequence[bytes], job: Job) -> Sequence[bytes]:
+        """Counts what an answer says of these items; returns those to be sent again."""
+        left = _unprocessed(answer, self._table_name)
+        job.written.items += len(items) - len(left)
+        return left
+
+    async def _reserve(self, group: Group, guess: float, estimate: float, job: Job) -> None:
         """Waits for the turn of a request at each pace that it must keep."""
         reserved: list[Pace] = []
         for pace, units in (*((lane, guess) for lane in group.lanes), (self._pace, estimate)):
@@ -256,7 +271,7 @@ class BatchWriter:
                 if asyncio.get_running_loop().time() < job.deadline:
                     raise _TooLargeError
                 raise GaveUpError(
-                    f"BatchWriteItem on table {self._table_name} was not sent before its deadline, at "
+                    f"{self.operation} on table {self._table_name} was not sent before its deadline, at "
                     f"{self._pace.rate:.1f} write units per second",
                     safe=_SAFE,
                     next_step=_NEXT_STEP,
@@ -278,7 +293,7 @@ class BatchWriter:
         for pace in group.lanes or (self._pace,):
             pace.throttled(sent)
 
-    async def _explain(self, left: Sequence[bytes], group: Group, sent: float, job: _Job) -> Sequence[bytes]:
+    async def _explain(self, left: Sequence[bytes], group: Group, sent: float, job: Job) -> Sequence[bytes]:
         """Finds out why items were left, and slows what was at its limit; returns the items that still are.
 
         DynamoDB gives reasons only where it refuses a whole request, so one of the items is sent alone. Where it is

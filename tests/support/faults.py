@@ -136,6 +136,41 @@ class Unprocessed:
         return exchange.answer(Answer.of_dynamodb(answer.status, document))
 
 
+@dataclass(frozen=True)
+class StatementErrors:
+    """Answer a share of a BatchExecuteStatement's statements (at least one) with an error; the store gets the others.
+
+    With `applied`, it gets these as well.
+    """
+
+    code: str
+    share: float = 0.5
+    applied: bool = False
+
+    def fits(self, operation: str) -> bool:
+        return operation == "BatchExecuteStatement"
+
+    async def apply(self, exchange: Exchange) -> web.StreamResponse:
+        request = orjson.loads(exchange.body)
+        statements = request["Statements"]
+        count = max(1, round(len(statements) * self.share))
+        failing = set(exchange.random.sample(range(len(statements)), count))
+        sent = [each for number, each in enumerate(statements) if self.applied or number not in failing]
+        responses, capacity = [], []
+        if sent:
+            answer = await exchange.forward(orjson.dumps({**request, "Statements": sent}))
+            if answer.status != web.HTTPOk.status_code:
+                return exchange.answer(answer)
+            document = orjson.loads(answer.body)
+            responses, capacity = document["Responses"], document["ConsumedCapacity"]
+        if not self.applied:
+            rest = iter(responses)
+            responses = [{} if number in failing else next(rest) for number in range(len(statements))]
+        for number in failing:
+            responses[number] = {"Error": {"Code": self.code, "Message": f"{self.code} by the fault proxy"}}
+        return exchange.answer(Answer.of_dynamodb(200, {"Responses": responses, "ConsumedCapacity": capacity}))
+
+
 def _members(batch: Any) -> list[Any]:  # noqa: ANN401 - a table's part of a batch, in either of DynamoDB's two forms
     members: list[Any] = batch if isinstance(batch, list) else batch["Keys"]
     return members
