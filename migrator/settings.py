@@ -51,6 +51,18 @@ class FileSettings(BaseModel):
     endpoint_url: str | None = None
     """Where DynamoDB answers; None leaves it to the SDK."""
 
+    request_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How long after its snapshot of the source a request that carries a change may be sent."""
+
+    page_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """How long after its rows were read a page of a copy may be sent."""
+
+    signature_seconds: Annotated[float, Field(ge=0)] = 900.0
+    """How long DynamoDB takes a request after it was signed."""
+
+    clock_skew_seconds: Annotated[float, Field(ge=0)] = 300.0
+    """How far the clocks of this machine, of PostgreSQL and of DynamoDB may be apart."""
+
     @field_validator("mappings", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:

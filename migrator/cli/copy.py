@@ -20,7 +20,7 @@ from migrator.cli.options import (
 )
 from migrator.cli.output import print_json, print_table
 from migrator.cli.progress import copy_progress
-from migrator.cli.work import load_work, stores_of
+from migrator.cli.work import load_work, stores_of, times_of
 from migrator.engines.copy import Limits, Outcome, TablePlan, copy, plan
 from migrator.postgres.checkpoints import Counts
 from migrator.settings import load_settings
@@ -77,7 +77,7 @@ def command(  # noqa: PLR0913 - its options
         confirm(f"Forget how far the copy of {which} is?", yes=yes, no_input=no_input)
     outcomes = []
     for work, planned in zip(works, plans, strict=True):
-        outcome = _run(work, stores, Limits(workers, max_wcu), restart=restart)
+        outcome = _run(work, stores, Limits(workers, max_wcu, times_of(settings)), restart=restart)
         outcomes.append(outcome)
         if not as_json:
             _show(work, outcome, complete=not restart and all(each.finished for each in planned))
@@ -115,15 +115,20 @@ def _show_plans(works: Sequence[Work], plans: Sequence[Sequence[TablePlan]], *, 
         print_json({"models": [{"name": work.model.name, "tables": list(map(asdict, each))} for work, each in pairs]})
         return
     print_table(
-        ("table", "rows, about", "settled", "would"),
-        [(each.source, each.rows, each.settled.rows, _would(each, restart=restart)) for each in chain(*plans)],
+        ("table", "rows, about", "settled", "path", "would"),
+        [
+            (each.source, each.rows, each.settled.rows, each.path or "", _would(each, restart=restart))
+            for each in chain(*plans)
+        ],
     )
 
 
 def _would(table: TablePlan, *, restart: bool) -> str:
     """What a copy would do with a table."""
-    if restart or table.record is None:
+    if table.path is not None and (restart or table.record is None):
         return "be copied" if table.record is None else "be copied anew"
+    if table.path is None:
+        return "be refused: its phase allows no copy"
     if table.stale:
         return "be refused: the copy on record was made under another mapping or source schema (see --restart)"
     return "be left: it is complete" if table.finished else "be continued"
@@ -146,6 +151,8 @@ def _show(work: Work, outcome: Outcome, *, complete: bool) -> None:
         click.echo(
             f"{name}: {total.rows:,} rows became {total.items:,} items in {outcome.seconds:,.1f} s ({rate:,.0f} rows/s)"
         )
+    if outcome.tally.present:
+        click.echo(f"{name}: {outcome.tally.present:,} of these items were there already, and were left as they were")
     waiting = {source: count for source, count in outcome.waiting.items() if count}
     for source, count in waiting.items():
         click.echo(f"{source}: {count:,} {'row is' if count == 1 else 'rows are'} set aside", err=True)
@@ -170,6 +177,7 @@ def _as_json(work: Work, outcome: Outcome) -> dict[str, Any]:
             for entity in work.entities
         ],
         "requests": tally.requests,
+        "present": tally.present,
         "write_units": tally.consumed,
         "unprocessed": tally.unprocessed,
         "retries": tally.retries,

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
     from rich.progress import Task, TaskID
 
-    from migrator.engines.copy import Settled
+    from migrator.engines import relay
+    from migrator.engines.copy import Path, Settled
     from migrator.engines.verify import Read
+    from migrator.errors import MigratorError
+    from migrator.postgres.pending import Backlog
 
 SECONDS_BETWEEN_LINES: Final = 5.0
 
@@ -44,6 +47,13 @@ def verify_progress() -> Iterator[VerifyProgress]:
     """Show on stderr how far a verification is, while the block runs."""
     with _display(SpinnerColumn()) as shown:
         yield VerifyProgress(shown)
+
+
+@contextmanager
+def relay_progress() -> Iterator[RelayProgress]:
+    """Show on stderr what relays do, while the block runs."""
+    with _display(SpinnerColumn()) as shown:
+        yield RelayProgress(shown)
 
 
 @contextmanager
@@ -102,6 +112,17 @@ class CopyProgress:
             if done < rows:
                 self._tasks[source] = self._display.add_task(source, total=rows, completed=done)
 
+    def chosen(self, paths: Mapping[str, Path]) -> None:
+        """The tables are copied on these paths."""
+        for path, words in (
+            ("turbo", "with all speed, over whatever is there"),
+            ("live", "beside the relay, and only where nothing is"),
+        ):
+            tables = [source for source, each in paths.items() if each == path]
+            if tables:
+                which = "all tables" if len(tables) == len(paths) else ", ".join(tables)
+                click.echo(f"{path}: {which} {words}", err=True)
+
     def settled(self, page: Settled) -> None:
         """A page of a table is in the target."""
         self._done += page.counts.rows
@@ -123,6 +144,43 @@ class CopyProgress:
     def warned(self, sentence: str) -> None:
         """Something that the operator should know."""
         click.echo(f"warning: {sentence}", err=True)
+
+
+class RelayProgress:
+    """A listener of relays, of which there is one for each model. It holds what was said already."""
+
+    def __init__(self, display: Progress | None) -> None:
+        self._display = display
+        self._lines = _Lines()
+        self._task = None if display is None else display.add_task("relaying", total=None)
+        self._said: set[str] = set()
+        self._began = time.monotonic()
+
+    def progressed(self, outcome: relay.Outcome) -> None:
+        """A batch was settled; `looked` tells of it, with what is left."""
+
+    def looked(self, outcome: relay.Outcome, backlog: Backlog) -> None:
+        """So much was done, and so much waits."""
+        rate = outcome.settled / max(time.monotonic() - self._began, 0.001)
+        line = (
+            f"settled {outcome.settled:,} ({rate:,.0f}/s), waiting {backlog.waiting:,}, lag {backlog.lag:,.0f} s, "
+            f"set aside {backlog.set_aside:,}"
+        )
+        if self._display is None or self._task is None:
+            self._lines.offer(line)
+        else:
+            self._display.update(self._task, description=line)
+
+    def set_aside(self, source: str, reason: str) -> None:
+        """A mark cannot be reconciled; told once for a reason, however many marks it has."""
+        sentence = f"set aside: {source}: {reason}"
+        if sentence not in self._said:
+            self._said.add(sentence)
+            click.echo(f"warning: {sentence}", err=True)
+
+    def failed(self, error: MigratorError, pause: float) -> None:
+        """A store failed, and is tried again."""
+        click.echo(f"warning: {error.what}; trying again in {pause:,.1f} s", err=True)
 
 
 class VerifyProgress:

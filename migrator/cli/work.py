@@ -11,6 +11,7 @@ from migrator.cli.models import load_models
 from migrator.engines.stores import Stores, chosen
 from migrator.errors import ConfigurationError, UsageError
 from migrator.mapping import lint
+from migrator.reconcile import Times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,4 +78,14 @@ def stores_of(settings: Settings) -> Stores:
         profile=settings.profile,
         region=settings.region,
         endpoint_url=settings.endpoint_url,
+    )
+
+
+def times_of(settings: Settings) -> Times:
+    """How long the settings let requests live."""
+    return Times(
+        request=settings.request_seconds,
+        page=settings.page_seconds,
+        signature=settings.signature_seconds,
+        skew=settings.clock_skew_seconds,
     )

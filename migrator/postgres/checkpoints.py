@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from migrator.errors import LockedError
+from migrator.errors import GateError, LockedError
 from migrator.postgres.errors import OWN_TABLES, errors_explained
+from migrator.postgres.phases import Standing, standings
 from migrator.postgres.queries import QUERIES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
 
+    from migrator.errors import MigratorError
     from migrator.postgres.connection import Connection, Pool
     from migrator.postgres.identifiers import TableName
     from migrator.postgres.marks import SetAside
+    from migrator.postgres.phases import Phase
     from migrator.postgres.rows import Key
 
 _NOTHING_LOST: Final = "nothing was lost or changed: the source, the target and the checkpoint are as they were"
@@ -76,15 +79,25 @@ class Range:
 class CopyLog:
     """The checkpoint of one copy, shared by all of its workers.
 
-    It holds what identifies the work: the model, the source table (by its qualified name, as `LiveTable` has it), and
-    the fingerprints under which the work is valid. Every method raises SourceError when the checkpoint cannot be read
-    or written: no work should go on whose progress is not recorded.
+    It holds what identifies the work: the model, the source table (by its qualified name, as `LiveTable` has it), the
+    entity with the phase in which it is copied, and the fingerprints under which the work is valid. Every method raises
+    SourceError when the checkpoint cannot be read or written: no work should go on whose progress is not recorded.
     """
 
-    def __init__(
-        self, pool: Pool, model: str, table: TableName, *, mapping_fingerprint: str, schema_fingerprint: str
+    def __init__(  # noqa: PLR0913 - what identifies a copy
+        self,
+        pool: Pool,
+        model: str,
+        table: TableName,
+        *,
+        entity: str,
+        phase: Phase,
+        mapping_fingerprint: str,
+        schema_fingerprint: str,
     ) -> None:
         self.model = model
+        self.entity = entity
+        self.phase = phase
         self.source = str(table)
         self._table = table
         self._pool = pool
@@ -93,7 +106,7 @@ class CopyLog:
         self._copy: Copy | None = None
 
     async def load(self) -> Copy | None:
-        """Return the copy on record, or None; every other method but `begin` and `restart` comes after it.
+        """Return the copy on record, or None; every other method but `begin` comes after it.
 
         Raises:
             LockedError: it was made under another mapping or another source schema.
@@ -107,22 +120,32 @@ class CopyLog:
         self._copy = copy
         return copy
 
-    async def begin(self, boundaries: Sequence[Key], *, followed: bool) -> Copy:
+    async def begin(self, boundaries: Sequence[Key], *, followed: bool, anew: bool = False) -> Copy:
         """Record a copy that begins, in the ranges that `boundaries` (keys, in order) make.
+
+        Args:
+            boundaries: the keys.
+            followed: capture stands, so that every change from here on is marked.
+            anew: forget the copy on record, whatever it was made under, and the rows that it set aside. When it may
+                have sent its last request stays on record.
 
         Raises:
             LockedError: there is one on record already.
         """
         bounds = [None, *boundaries, None]
-        values = [
-            (self.model, self.source, number, lower and list(lower), upper and list(upper))
-            for number, (lower, upper) in enumerate(pairwise(bounds), start=1)
-        ]
         fingerprints = (self._mapping_fingerprint, self._schema_fingerprint)
+        sent = None
         async with self._session("write") as connection, connection.transaction():
+            if anew:
+                sent = await connection.fetchval(QUERIES["drop_copy"], self.model, self.source)
+                await connection.execute(QUERIES["drop_copy_marks"], self.source)
+            values = [
+                (self.model, self.source, number, lower and list(lower), upper and list(upper), sent)
+                for number, (lower, upper) in enumerate(pairwise(bounds), start=1)
+            ]
             begun = await connection.fetchrow(QUERIES["begin_copy"], self.model, self.source, *fingerprints, followed)
             if begun is None:
-                raise self._moved()
+                raise self._other_run()
             await connection.executemany(QUERIES["begin_range"], values)
         self._copy = Copy(**begun)
         return self._copy
@@ -159,12 +182,14 @@ class CopyLog:
 
         Raises:
             LockedError: the copy on record is another one by now.
+            GateError: the entity is in another phase by now.
         """
         copy = self._current()
+        arguments = (self.model, self.source, number, copy.started_at, self.entity, self.phase)
         async with self._session("write") as connection:
-            known = await connection.fetchval(QUERIES["sending"], self.model, self.source, number, copy.started_at)
+            known = await connection.fetchval(QUERIES["sending"], *arguments)
         if known is None:
-            raise self._moved()
+            raise await self._moved()
 
     async def settle(
         self, at: Range, position: Key | None, counts: Counts, *, set_aside: Sequence[SetAside] = (), done: bool
@@ -182,6 +207,7 @@ class CopyLog:
 
         Raises:
             LockedError: the range on record is elsewhere, or the copy on record another one: another run has moved it.
+            GateError: the entity is in another phase by now.
         """
         copy = self._current()
         reached = position or at.position
@@ -191,11 +217,12 @@ class CopyLog:
             *(counts.rows, counts.items, counts.expired, counts.set_aside, done),
             [json.dumps(dict(row.row_key), ensure_ascii=False) for row in set_aside],
             [row.reason for row in set_aside],
+            *(self.entity, self.phase),
         )
         async with self._session("write") as connection:
             moved = await connection.fetchrow(QUERIES["settle"], *arguments)
         if moved is None:
-            raise self._moved()
+            raise await self._moved()
         return replace(at, position=reached, counts=at.counts + counts, **moved)
 
     async def finish(self) -> None:
@@ -208,14 +235,7 @@ class CopyLog:
         async with self._session("write") as connection:
             finished = await connection.fetchval(QUERIES["finish_copy"], self.model, self.source, copy.started_at)
         if finished is None:
-            raise self._moved()
-
-    async def restart(self) -> None:
-        """Forget the copy on record, whatever it was made under, and the rows that it set aside."""
-        async with self._session("write") as connection, connection.transaction():
-            await connection.execute(QUERIES["drop_copy"], self.model, self.source)
-            await connection.execute(QUERIES["drop_copy_marks"], self.source)
-        self._copy = None
+            raise await self._moved()
 
     @asynccontextmanager
     async def _session(self, doing: str) -> AsyncIterator[Connection]:
@@ -249,7 +269,19 @@ class CopyLog:
             next_step=f"migrate copy --restart {self._table.name}",
         )
 
-    def _moved(self) -> LockedError:
+    async def _moved(self) -> MigratorError:
+        async with self._session("read") as connection:
+            found = await standings(connection, self.model)
+        phase = found.get(self.entity, Standing()).phase
+        if phase != self.phase:
+            return GateError(
+                f"{self.entity} has moved from {self.phase} to {phase} while {self.source} was copied",
+                safe="what is settled stays; this run has stopped",
+                next_step="migrate copy: it goes on as the phase wants it, if it still may",
+            )
+        return self._other_run()
+
+    def _other_run(self) -> LockedError:
         return LockedError(
             f"the checkpoint of the copy of {self.source} was changed by another run",
             safe="what is settled stays; this run has stopped",

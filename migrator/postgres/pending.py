@@ -53,12 +53,16 @@ class PendingMark:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many marks wait, since when the oldest does, how many are set aside, and the bytes that all take on disk."""
+    """How many marks wait, since when the oldest does, how many are set aside, and the bytes that all take on disk.
+
+    `lag` is the age of the oldest in seconds, 0 where none waits.
+    """
 
     waiting: int
     oldest: datetime | None
     set_aside: int
     bytes: int
+    lag: float = 0.0
 
 
 class Claim:
@@ -97,7 +101,16 @@ async def backlog(connection: Connection, sources: Sequence[str]) -> Backlog:
     with errors_explained("count the marks", connection=connection, privileges=OWN_TABLES):
         row = await connection.fetchrow(QUERIES["backlog"], list(sources))
         size = await connection.fetchval(QUERIES["marks_size"])
-    return Backlog(row["waiting"], row["oldest"], row["set_aside"], size)
+    return Backlog(row["waiting"], row["oldest"], row["set_aside"], size, row["lag"] or 0.0)
+
+
+async def try_again(connection: Connection, sources: Sequence[str]) -> int:
+    """Let marks of these sources that were set aside wait for their turn again; return how many.
+
+    Those of a TRUNCATE stay: no row is named by them, and only a resync ends them.
+    """
+    with errors_explained("try marks again", connection=connection, privileges=OWN_TABLES):
+        return len(await connection.fetch(QUERIES["try_again"], list(sources)))
 
 
 async def values(

@@ -22,11 +22,12 @@ FOLLOWED: Final[frozenset[Phase]] = frozenset({"dual_write", "read_target"})
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An entity's phase, since when, and how often it has moved."""
+    """An entity's phase, since when and how many seconds ago by the server's clock, and how often it has moved."""
 
     phase: Phase = "prepare"
     epoch: int = 0
     changed_at: datetime | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,40 @@ async def standings(connection: Connection, model: str) -> dict[str, Standing]:
     """Return the entities of a model that have left `prepare` at some time."""
     with errors_explained("read the phases", connection=connection, privileges=OWN_TABLES):
         found = await connection.fetch(QUERIES["phases"], model)
-    return {row["entity"]: Standing(row["phase"], row["epoch"], row["changed_at"]) for row in found}
+    return {row["entity"]: Standing(row["phase"], row["epoch"], row["changed_at"], row["seconds"]) for row in found}
 
 
-async def move(connection: Connection, model: str, entities: Sequence[str], phase: Phase) -> None:
-    """Record that entities are in a phase; where one is already, its epoch stays."""
+async def known(connection: Connection, model: str) -> dict[str, Standing]:
+    """Return the same; nothing where the toolkit's schema is not installed, or knows no phases yet."""
+    if not await connection.fetchval(QUERIES["phases_table"]):
+        return {}
+    return await standings(connection, model)
+
+
+async def move(
+    connection: Connection, model: str, entities: Sequence[str], phase: Phase, *, quiet: float = 0.0
+) -> bool:
+    """Record that entities are in a phase, in a transaction of its own; where one is already, its epoch stays.
+
+    Args:
+        connection: a session that is in no transaction.
+        model: the model.
+        entities: the entities.
+        phase: where they go.
+        quiet: seconds for which no copy of the model may have sent anything.
+
+    Returns:
+        False where one has, and nothing was moved.
+    """
     with errors_explained(f"move to {phase}", connection=connection, privileges=OWN_TABLES):
-        await connection.execute(QUERIES["move_phase"], model, list(entities), phase)
+        async with connection.transaction():
+            await connection.execute(QUERIES["hold_copies"])
+            sent = await connection.fetchval(QUERIES["last_sent"], model)
+            if quiet and sent is not None and sent < quiet:
+                return False
+            await connection.execute(QUERIES["hold_phases"])
+            await connection.execute(QUERIES["move_phase"], model, list(entities), phase)
+    return True
 
 
 async def moment(connection: Connection, model: str) -> Moment:

@@ -157,8 +157,9 @@ ON CONFLICT DO NOTHING
 RETURNING model, source, mapping_fingerprint, schema_fingerprint, followed, started_at, finished_at
 
 -- name: begin_range
--- Records a range of a copy that begins: model, source, number, lower and upper bound.
-INSERT INTO migrator.copy_ranges (model, source, number, lower, upper) VALUES ($1, $2, $3, $4, $5)
+-- Records a range of a copy that begins: model, source, number, lower and upper bound, and when a copy in whose place it
+-- begins has sent last.
+INSERT INTO migrator.copy_ranges (model, source, number, lower, upper, last_sent_at) VALUES ($1, $2, $3, $4, $5, $6)
 
 -- name: ranges
 -- The ranges of the copy of the source $2 for the model $1, in order.
@@ -169,11 +170,13 @@ WHERE model = $1 AND source = $2
 ORDER BY number
 
 -- name: sending
--- Records that requests for rows of a range are about to be sent: model, source, number, and the copy's start.
+-- Records that requests for rows of a range are about to be sent: model, source, number, the copy's start, the entity
+-- and the phase in which the copy knows it. Nothing is to be sent where it is in another by now.
 UPDATE migrator.copy_ranges
 SET last_sent_at = clock_timestamp()
 WHERE model = $1 AND source = $2 AND number = $3
   AND EXISTS (SELECT FROM migrator.copies WHERE model = $1 AND source = $2 AND started_at = $4)
+  AND coalesce((SELECT phase::text FROM migrator.phases WHERE model = $1 AND entity = $5), 'prepare') = $6
 RETURNING number
 
 -- name: settle
@@ -193,6 +196,7 @@ WITH moved AS (
       AND position IS NOT DISTINCT FROM $5::text[]
       AND settled_at IS NULL
       AND EXISTS (SELECT FROM migrator.copies WHERE model = $1 AND source = $2 AND started_at = $4)
+      AND coalesce((SELECT phase::text FROM migrator.phases WHERE model = $1 AND entity = $14), 'prepare') = $15
     RETURNING last_sent_at, settled_at
 ), marked AS (
     INSERT INTO migrator.marks (source, operation, row_key, reason)
@@ -210,8 +214,11 @@ WHERE model = $1 AND source = $2 AND started_at = $3
 RETURNING finished_at
 
 -- name: drop_copy
--- Forgets the copy of the source $2 for the model $1, its ranges with it.
-DELETE FROM migrator.copies WHERE model = $1 AND source = $2
+-- Forgets the copy of the source $2 for the model $1, its ranges with it; returns when it may have sent its last request.
+WITH gone AS (
+    DELETE FROM migrator.copies WHERE model = $1 AND source = $2
+)
+SELECT max(last_sent_at) FROM migrator.copy_ranges WHERE model = $1 AND source = $2
 
 -- name: drop_copy_marks
 -- Forgets the rows that a copy of the source $1 has set aside.
@@ -270,10 +277,18 @@ UPDATE migrator.marks SET reason = given.reason
 FROM unnest($1::bigint[], $2::text[]) AS given(id, reason)
 WHERE marks.id = given.id
 
+-- name: try_again
+-- Lets the marks of the sources $1 that were set aside wait for their turn again, those of a TRUNCATE excepted.
+UPDATE migrator.marks SET reason = NULL
+WHERE reason IS NOT NULL AND operation <> 'truncate' AND source = ANY ($1)
+RETURNING id
+
 -- name: backlog
--- The marks of the sources $1 that wait for their turn: how many, and when the oldest was made; and how many are set aside.
+-- The marks of the sources $1 that wait for their turn: how many, when the oldest was made, and how many seconds ago; and
+-- how many are set aside.
 SELECT count(*) FILTER (WHERE reason IS NULL) AS waiting,
        min(marked_at) FILTER (WHERE reason IS NULL) AS oldest,
+       extract(epoch FROM clock_timestamp() - min(marked_at) FILTER (WHERE reason IS NULL))::float8 AS lag,
        count(*) FILTER (WHERE reason IS NOT NULL) AS set_aside
 FROM migrator.marks
 WHERE source = ANY ($1)
@@ -312,7 +327,27 @@ WHERE tombstones.target = $1 AND tombstones.key = purged.key AND tombstones.vers
 
 -- name: phases
 -- The phases of the model $1 by entity.
-SELECT entity, phase::text, epoch, changed_at FROM migrator.phases WHERE model = $1
+SELECT entity, phase::text, epoch, changed_at, extract(epoch FROM clock_timestamp() - changed_at)::float8 AS seconds
+FROM migrator.phases
+WHERE model = $1
+
+-- name: phases_table
+-- Whether there is a table of phases. Read from the catalog: no privilege is needed.
+SELECT EXISTS (
+    SELECT
+    FROM pg_class AS relation
+    JOIN pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+    WHERE namespace.nspname = 'migrator' AND relation.relname = 'phases'
+)
+
+-- name: hold_copies
+-- Waits until no copy records what it is about to send, and lets none do so until the transaction ends.
+LOCK TABLE migrator.copy_ranges IN SHARE ROW EXCLUSIVE MODE
+
+-- name: hold_phases
+-- Waits until no snapshot is under way, and lets none be taken until the transaction ends: whatever is read in the
+-- phase before was read before this.
+LOCK TABLE migrator.phases IN ACCESS EXCLUSIVE MODE
 
 -- name: move_phase
 -- Moves the entities $2 of the model $1 to the phase $3.

@@ -65,8 +65,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(prepared: Project) -
     prepared.here("copy", "customers").succeeded()
     lines = prepared.here("copy", "--dry-run").succeeded().out.splitlines()
     assert [line.split() for line in lines[1:]] == [
-        ["customers", "20", "20", "be", "left:", "it", "is", "complete"],
-        ["orders", "100", "0", "be", "copied"],
+        ["customers", "20", "20", "turbo", "be", "left:", "it", "is", "complete"],
+        ["orders", "100", "0", "turbo", "be", "copied"],
     ]
     customers, orders = json.loads(prepared.here("copy", "--dry-run", "--json").out)["models"][0]["tables"]
     assert customers["record"]["finished_at"]

@@ -30,6 +30,10 @@ def test_nothing_set_leaves_everything_to_the_drivers() -> None:
         "profile": None,
         "region": None,
         "endpoint_url": None,
+        "request_seconds": 10.0,
+        "page_seconds": 300.0,
+        "signature_seconds": 900.0,
+        "clock_skew_seconds": 300.0,
     }
 
 

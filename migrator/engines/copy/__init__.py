@@ -7,8 +7,10 @@ checkpoint. Writing an item again writes the same item, so what is not settled i
 from __future__ import annotations
 
 from migrator.engines.copy.job import Limits, Outcome, TablePlan, copy, plan, plan_table, records
+from migrator.engines.copy.path import Path
 from migrator.engines.copy.progress import Listener, Settled, Silent, Tally
 
 __all__ = [
-    "Limits", "Listener", "Outcome", "Settled", "Silent", "TablePlan", "Tally", "copy", "plan", "plan_table", "records",
+    "Limits", "Listener", "Outcome", "Path", "Settled", "Silent", "TablePlan", "Tally",
+    "copy", "plan", "plan_table", "records",
 ]  # fmt: skip

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING
 
 from migrator.dynamodb.batches import BatchWriter
 from migrator.dynamodb.client import Client
+from migrator.dynamodb.inserts import InsertWriter
 from migrator.dynamodb.lanes import Layout
 from migrator.dynamodb.pacing import Pace
 from migrator.engines.collector import seldom_collected
+from migrator.engines.copy.path import path_of
 from migrator.engines.copy.progress import Settled, Tally
 from migrator.engines.copy.table import TableCopy
 from migrator.engines.ranges import HANDS
 from migrator.engines.together import together
 from migrator.mapping import entity_fingerprint
-from migrator.postgres import catalog, verifications
+from migrator.postgres import catalog, phases, verifications
 from migrator.postgres.checkpoints import CopyLog
 from migrator.postgres.connection import pool
 from migrator.postgres.errors import errors_explained
 from migrator.postgres.identifiers import TableName
+from migrator.postgres.phases import Standing
 from migrator.postgres.rows import RowSource
 
 if TYPE_CHECKING:
@@ -31,12 +34,14 @@ if TYPE_CHECKING:
 
     from migrator.dynamodb.batches import Written
     from migrator.engines.copy.job import Limits
+    from migrator.engines.copy.path import Path
     from migrator.engines.models import NamedModel
     from migrator.engines.processes import Foreman
     from migrator.engines.stores import Stores
     from migrator.mapping import Entity
+    from migrator.postgres.catalog import LiveTable
     from migrator.postgres.checkpoints import Range
-    from migrator.postgres.connection import Connection, Pool
+    from migrator.postgres.connection import Pool
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Crew:
 
         def account(page: Settled, written: Written) -> None:
             tally.requests += written.requests
+            tally.present += written.present
             tally.consumed += written.consumed
             tally.unprocessed += written.unprocessed_retries
             foreman.tell(page)
@@ -113,59 +119,55 @@ class Crew:
                 async with sessions.acquire() as connection:
                     moment = await verifications.now(connection)
                     offset = int(moment.timestamp()) - time.monotonic()
-                    writers = self._writers(client, entities)
-                    tables = {
-                        entity.source_name: await self._table(
-                            model.name, entity, connection, sessions, writers[entity.table.name], offset
+                    standings = await phases.standings(connection, model.name)
+                    writers = self._writers(client, entities, standings)
+                    tables = {}
+                    for entity in entities:
+                        live = await catalog.require(connection, TableName(entity.source.name, entity.source.schema))
+                        log = log_of(sessions, model.name, entity, live, standings)
+                        await log.load()
+                        tables[entity.source_name] = TableCopy(
+                            entity,
+                            RowSource(live, entity.projection),
+                            log=log,
+                            pool=sessions,
+                            writer=writers[entity.name],
+                            now=lambda: int(time.monotonic() + offset),
+                            request_seconds=self._limits.times.page,
                         )
-                        for entity in entities
-                    }
             yield Opened(tables, client)
 
-    def _writers(self, client: Client, entities: Sequence[Entity]) -> dict[str, BatchWriter]:
-        """One writer for each target table: what a table takes is found once, for all entities that share it."""
+    def _writers(
+        self, client: Client, entities: Sequence[Entity], standings: Mapping[str, Standing]
+    ) -> dict[str, BatchWriter]:
+        """The writer of each entity: one for each target table, so that what the table takes is found once."""
         allowed = Pace(self._limits.max_wcu)
         by_table: dict[str, list[Entity]] = defaultdict(list)
         for entity in entities:
             by_table[entity.table.name].append(entity)
-        return {
-            name: BatchWriter(
-                client,
-                name,
-                pace=allowed.of_another_table(),
-                index_share=sum(map(_index_share, each)) / len(each),
-                layout=Layout.of(each[0].table),
-            )
-            for name, each in by_table.items()
-        }
+        writers: dict[str, BatchWriter] = {}
+        for name, each in by_table.items():
+            pace, layout = allowed.of_another_table(), Layout.of(each[0].table)
+            share = sum(map(_index_share, each)) / len(each)
+            by_path: dict[Path, BatchWriter] = {
+                "turbo": BatchWriter(client, name, pace=pace, index_share=share, layout=layout),
+                "live": InsertWriter(client, name, pace=pace, index_share=share, layout=layout),
+            }
+            writers |= {entity.name: by_path[path_of(entity, standings)] for entity in each}
+        return writers
 
-    async def _table(
-        self,
-        model: str,
-        entity: Entity,
-        connection: Connection,
-        sessions: Pool,
-        writer: BatchWriter,
-        offset: float,
-    ) -> TableCopy:
-        live = await catalog.require(connection, TableName(entity.source.name, entity.source.schema))
-        log = CopyLog(
-            sessions,
-            model,
-            live.table,
-            mapping_fingerprint=entity_fingerprint(entity),
-            schema_fingerprint=catalog.schema_fingerprint(live, entity.plan.columns),
-        )
-        await log.load()
-        return TableCopy(
-            entity,
-            RowSource(live, entity.projection),
-            log=log,
-            pool=sessions,
-            writer=writer,
-            now=lambda: int(time.monotonic() + offset),
-            request_seconds=self._limits.request_seconds,
-        )
+
+def log_of(sessions: Pool, model: str, entity: Entity, live: LiveTable, standings: Mapping[str, Standing]) -> CopyLog:
+    """The checkpoint of an entity's table, for a copy in the entity's phase."""
+    return CopyLog(
+        sessions,
+        model,
+        live.table,
+        entity=entity.name,
+        phase=standings.get(entity.name, Standing()).phase,
+        mapping_fingerprint=entity_fingerprint(entity),
+        schema_fingerprint=catalog.schema_fingerprint(live, entity.plan.columns),
+    )
 
 
 def _index_share(entity: Entity) -> float:

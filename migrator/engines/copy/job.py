@@ -10,30 +10,35 @@ from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client
-from migrator.engines.copy.crew import Crew, Task
+from migrator.engines.copy.crew import Crew, Task, log_of
+from migrator.engines.copy.path import PATHS, check_capture, check_quiet, path_of
 from migrator.engines.copy.progress import Tally
 from migrator.engines.models import NamedModel
 from migrator.engines.processes import Loss, share_out
 from migrator.engines.ranges import parts
 from migrator.engines.stores import live_table
+from migrator.errors import GateError
 from migrator.mapping import entity_fingerprint
-from migrator.postgres import capture, catalog, state
-from migrator.postgres.checkpoints import CopyLog, Counts, progress
+from migrator.postgres import capture, catalog, phases, state
+from migrator.postgres.checkpoints import Counts, progress
 from migrator.postgres.connection import connect, pool
 from migrator.postgres.identifiers import TableName
 from migrator.postgres.locks import lock
 from migrator.postgres.rows import RowSource
+from migrator.reconcile import Times
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from migrator.engines.copy.path import Path
     from migrator.engines.copy.progress import Listener, Settled
     from migrator.engines.stores import Stores
     from migrator.mapping import Entity, Model
     from migrator.postgres.capture import Capture
     from migrator.postgres.catalog import LiveTable
-    from migrator.postgres.checkpoints import Copy, Progress
+    from migrator.postgres.checkpoints import Copy, CopyLog, Progress
     from migrator.postgres.connection import Connection, Pool
+    from migrator.postgres.phases import Standing
 
 _LOSS: Final = Loss(
     safe="What is settled stays.",
@@ -45,12 +50,12 @@ _LOSS: Final = Loss(
 class Limits:
     """What a copy may use: worker processes, and write units per second (None: as many as the table takes).
 
-    `request_seconds`: how long after rows were read a request that carries them may be sent.
+    `times`: how long requests live.
     """
 
     workers: int = 1
     max_wcu: float | None = None
-    request_seconds: float = 300.0
+    times: Times = field(default_factory=Times)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class TablePlan:
     """Where the copy of one table stands: about how many rows there are, what is settled, and the copy on record.
 
     `stale`: the copy on record was made under another mapping or source schema, and is refused unless restarted.
+    `path`: how it would be copied; None where its phase allows no copy.
     """
 
     source: str
@@ -65,6 +71,7 @@ class TablePlan:
     settled: Counts
     record: Copy | None
     stale: bool
+    path: Path | None = "turbo"
 
     @property
     def finished(self) -> bool:
@@ -112,7 +119,14 @@ async def plan(model: Model, entities: Sequence[Entity], stores: Stores) -> list
     connection = await connect(stores.database_url, purpose="copy", read_only=True)
     try:
         known = await records(connection, model)
-        return [await plan_table(connection, entity, known) for entity in entities]
+        standings = await phases.known(connection, model.name)
+        return [
+            replace(
+                await plan_table(connection, entity, known),
+                path=PATHS.get(standings.get(entity.name, phases.Standing()).phase),
+            )
+            for entity in entities
+        ]
     finally:
         await connection.close()
 
@@ -167,6 +181,7 @@ async def copy(  # noqa: PLR0913 - what a run is made of
 
     Raises:
         ConfigurationError: the source schema is not what the mapping declares, or `prepare` has not been run.
+        GateError: the phase of an entity does not allow it, or not yet, or is another by the time that a page is done.
         LockedError: another copy of the model runs, or its checkpoint belongs to another mapping or source schema.
         SourceError, TargetError: a store cannot be reached or used. What is settled stays.
     """
@@ -177,11 +192,16 @@ async def copy(  # noqa: PLR0913 - what a run is made of
         stack.push_async_callback(control.close)
         await state.require(control)
         await stack.enter_async_context(lock(control, f"copy:{model.name}"))
+        standings = await phases.standings(control, model.name)
+        paths = {entity.source_name: path_of(entity, standings) for entity in entities}
+        check_quiet(entities, standings, limits.times.life)
         await _check_target(entities, stores)
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="copy", size=2))
-        tables = [await _open(control, sessions, model, entity) for entity in entities]
+        tables = [await _open(control, sessions, model, entity, standings) for entity in entities]
         needed = capture.wanted([model])
         captures = await capture.standing(control, {table.name: needed[table.name] for table in tables})
+        listener.chosen(paths)
+        await _check_live(control, model, tables, captures, restart=restart)
         begun = await _begin(control, tables, captures, restart=restart, workers=limits.workers)
         outcome.followed = all(record.followed for record in begun)
         tasks = await _tasks(tables)
@@ -220,11 +240,37 @@ async def _check_target(entities: Sequence[Entity], stores: Stores) -> None:
             await check(client, name)
 
 
-async def _open(control: Connection, sessions: Pool, model: Model, entity: Entity) -> _Table:
+async def _open(
+    control: Connection, sessions: Pool, model: Model, entity: Entity, standings: Mapping[str, Standing]
+) -> _Table:
     live = await live_table(control, entity)
-    mapping, schema = _fingerprints(entity, live)
-    log = CopyLog(sessions, model.name, live.table, mapping_fingerprint=mapping, schema_fingerprint=schema)
+    log = log_of(sessions, model.name, entity, live, standings)
     return _Table(entity, live, log, await catalog.estimated_rows(control, live))
+
+
+async def _check_live(
+    control: Connection, model: Model, tables: Sequence[_Table], captures: Mapping[TableName, Capture], *, restart: bool
+) -> None:
+    """Sees, before anything is changed, that what is copied beside others may be."""
+    known = await records(control, model)
+    for table in tables:
+        if table.log.phase == "prepare":
+            continue
+        captured, planned = captures[table.name], await plan_table(control, table.entity, known)
+        record = None if restart else planned.record
+        check_capture(
+            table.entity,
+            captured,
+            followed=record is None or (record.followed and captured.follows(record.started_at)),
+        )
+        if planned.stale and restart:
+            source = table.entity.source_name
+            raise GateError(
+                f"{source} was copied under another mapping or source schema, and items of another kind would stay: "
+                "beside a running application, a copy puts items only where nothing is",
+                safe="Nothing was done.",
+                next_step=f"migrate rollback, then migrate copy --restart {source}",
+            )
 
 
 async def _begin(
@@ -240,13 +286,11 @@ async def _begin(
 
 async def _record(control: Connection, table: _Table, captured: Capture, *, restart: bool, ranges: int) -> Copy:
     """The copy of a table as it is on record, begun where there is none. It is followed if every change since is."""
-    if restart:
-        await table.log.restart()
-    known = await table.log.load()
+    known = None if restart else await table.log.load()
     if known is not None:
         return replace(known, followed=known.followed and captured.follows(known.started_at))
     source = RowSource(table.live, table.entity.projection)
-    return await table.log.begin(await source.split(control, ranges), followed=captured.stands)
+    return await table.log.begin(await source.split(control, ranges), followed=captured.stands, anew=restart)
 
 
 async def _tasks(tables: Sequence[_Table]) -> list[Task]:

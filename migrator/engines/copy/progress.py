@@ -10,6 +10,8 @@ from migrator.postgres.checkpoints import Counts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from migrator.engines.copy.path import Path
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -21,9 +23,13 @@ class Settled:
 
 @dataclass(slots=True)
 class Tally:
-    """What was sent: requests, requests made again by reason, and write units as DynamoDB counted them."""
+    """What was sent: requests, requests made again by reason, and write units as DynamoDB counted them.
+
+    `present` counts the items that were left as they were, since something stood there already.
+    """
 
     requests: int = 0
+    present: int = 0
     consumed: float = 0.0
     unprocessed: int = 0
     retries: dict[str, int] = field(default_factory=dict)
@@ -31,6 +37,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Take up what another worker has sent."""
         self.requests += other.requests
+        self.present += other.present
         self.consumed += other.consumed
         self.unprocessed += other.unprocessed
         for reason, count in other.retries.items():
@@ -39,6 +46,9 @@ class Tally:
 
 class Listener(Protocol):
     """Who is told of a copy's progress."""
+
+    def chosen(self, paths: Mapping[str, Path]) -> None:
+        """How each table is copied."""
 
     def began(self, estimates: Mapping[str, int], settled: Mapping[str, Counts]) -> None:
         """The copy begins: about how many rows each table has, and what an earlier run has settled."""
@@ -52,6 +62,9 @@ class Listener(Protocol):
 
 class Silent:
     """A listener that tells nobody."""
+
+    def chosen(self, paths: Mapping[str, Path]) -> None:
+        """As in `Listener`."""
 
     def began(self, estimates: Mapping[str, int], settled: Mapping[str, Counts]) -> None:
         """As in `Listener`."""

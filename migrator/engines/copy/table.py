@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from migrator.dynamodb.errors import TooSlowError
+from migrator.dynamodb.versions import versioned
 from migrator.engines.copy.progress import Settled
 from migrator.mapping import Encoder
-from migrator.postgres import marks
+from migrator.postgres import marks, phases
 from migrator.postgres.checkpoints import Counts
 from migrator.postgres.errors import errors_explained
 from migrator.postgres.marks import SetAside
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from migrator.dynamodb.batches import BatchWriter, Refused, Written
     from migrator.mapping import Encoded, Entity
     from migrator.postgres.checkpoints import CopyLog, Range
-    from migrator.postgres.connection import Pool, Record
+    from migrator.postgres.connection import Connection, Pool, Record
     from migrator.postgres.rows import Key, RowSource
 
 PAGE_ROWS: Final = 500
@@ -56,6 +57,9 @@ class _Page:
 class TableCopy:
     """Copies ranges of one table.
 
+    In phase `prepare` it writes items without a version over whatever their keys hold. Beside relays and mirrors, each
+    item has a version, and is put where nothing is: what stands there is newer, or a tombstone, or as new.
+
     Args:
         entity: the mapping of the table's rows.
         source: the table's rows.
@@ -63,7 +67,9 @@ class TableCopy:
         pool: sessions to read with.
         writer: where items go.
         now: the time in Unix seconds, by PostgreSQL's clock; rows expired by then are left out.
-        request_seconds: how long after rows were read their items may be sent; what is left then is read again.
+        request_seconds: how long after rows were read their items may be sent; what is left then is read again. It is
+            counted from the last time that the checkpoint has noted that something is about to be sent, which is before
+            the rows are read: so what is on record bounds how long anything can still be under way.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a table's copy
@@ -94,22 +100,23 @@ class TableCopy:
         Raises:
             MigratorError: a store failed, or the checkpoint was changed by another run. What is settled stays.
         """
-        await self.log.sending(at.number)
+        sending = await self._announce(at.number)
         after = at.after
         pending: deque[_Page] = deque()
         try:
             done = False
             while not done:
-                page = await self._start(after, at.upper)
+                page = await self._start(after, at.upper, sending)
                 pending.append(page)
                 after, done = page.last, page.done
                 while pending and (done or len(pending) >= _WRITES_IN_FLIGHT):
                     try:
-                        at = await self._settle(at, pending[0], settled)
+                        at, sending = await self._settle(at, pending[0], settled)
                         pending.popleft()
                     except TooSlowError:
                         self._read_less(pending[0])
                         await _give_up(pending)
+                        sending = await self._announce(at.number)
                         after, done = at.after, False
         finally:
             await _give_up(pending)
@@ -131,32 +138,42 @@ class TableCopy:
         rows = int(self._writer.items_within(_PAGE_SECONDS) * self._rows / self._items)
         return max(1, min(rows, self._most_rows))
 
-    async def _start(self, after: Key | None, until: Key | None) -> _Page:
+    async def _start(self, after: Key | None, until: Key | None, sending: float) -> _Page:
         """Reads and encodes a page, and begins to write it."""
         with errors_explained(f"read {self.log.source}"):
             async with self._pool.acquire() as connection:
-                rows, deadline = self._page_rows(), self._deadline()
+                rows, version = self._page_rows(), await self._version(connection)
                 page = await self._source.page(connection, after, until, rows)
         encoded = self._encoder.encode(page.records, self._now())
-        writing = asyncio.create_task(self._writer.write(encoded.items, deadline=deadline))
+        deadline = sending + self._request_seconds
+        writing = asyncio.create_task(self._writer.write(_with(encoded.items, version), deadline=deadline))
         return _Page(page.last, page.records, encoded, deadline, writing, len(page.records) < rows)
 
-    def _deadline(self) -> float:
-        """Until when items of rows that are read now may be sent."""
-        return asyncio.get_running_loop().time() + self._request_seconds
+    async def _announce(self, number: int) -> float:
+        """Notes that something is about to be sent; returns the moment from which its deadline is counted."""
+        now = asyncio.get_running_loop().time()
+        await self.log.sending(number)
+        return now
 
-    async def _settle(self, at: Range, page: _Page, settled: Callable[[Settled, Written], None]) -> Range:
-        """Waits until a page is written and records it."""
+    async def _version(self, connection: Connection) -> int | None:
+        """The version of items that are put beside relays and mirrors."""
+        if self.log.phase == "prepare":
+            return None
+        return (await phases.moment(connection, self.log.model)).version
+
+    async def _settle(self, at: Range, page: _Page, settled: Callable[[Settled, Written], None]) -> tuple[Range, float]:
+        """Waits until a page is written and records it; returns the range as it is, and when more may be sent from."""
         written = await page.writing
         aside = self._set_aside(page, written.refused)
-        counts = Counts(page.rows, written.items, page.encoded.expired, len(aside))
+        counts = Counts(page.rows, written.items + written.present, page.encoded.expired, len(aside))
+        now = asyncio.get_running_loop().time()
         moved = await self.log.settle(at, page.last, counts, set_aside=aside, done=page.done)
         settled(Settled(self.entity.source_name, counts), written)
         self._rows += page.rows
-        self._items += written.items
+        self._items += counts.items
         if page.deadline - asyncio.get_running_loop().time() > self._request_seconds / 2:
             self._most_rows = min(2 * self._most_rows, PAGE_ROWS)
-        return moved
+        return moved, now
 
     def _set_aside(self, page: _Page, refused: Sequence[Refused]) -> list[SetAside]:
         """The rows of a page that have no items, each with its reason."""
@@ -190,17 +207,22 @@ class TableCopy:
 
     async def _retry(self, connection: Any, mark: int, row_key: Any) -> Counts:  # noqa: ANN401 - asyncpg has no types
         key = tuple(row_key[name] for name in self._source.key_columns)
-        deadline = self._deadline()
+        deadline = await self._announce(1) + self._request_seconds
+        version = await self._version(connection)
         (record,) = await self._source.by_keys(connection, [key])
         if record is None:
             await marks.clear(connection, mark)
             return Counts()
         encoded = self._encoder.encode([record], self._now())
-        written = await self._writer.write(encoded.items, deadline=deadline)
+        written = await self._writer.write(_with(encoded.items, version), deadline=deadline)
         if encoded.failures or written.refused:
             return Counts(rows=1, set_aside=1)
         await marks.clear(connection, mark)
-        return Counts(rows=1, items=written.items, expired=encoded.expired)
+        return Counts(rows=1, items=written.items + written.present, expired=encoded.expired)
+
+
+def _with(items: Sequence[bytes], version: int | None) -> Sequence[bytes]:
+    return items if version is None else [versioned(item, version) for item in items]
 
 
 async def _give_up(pages: deque[_Page]) -> None:

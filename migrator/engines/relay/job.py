@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from migrator.errors import MigratorError
     from migrator.mapping import Entity, Model
     from migrator.postgres.connection import Pool
+    from migrator.postgres.pending import Backlog
 
 _HANDS: Final = 2
 _IDLE_SECONDS: Final = 0.25
 _LONGEST_PAUSE: Final = 15.0
 _PURGE_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,16 @@ class Limits:
 
 @dataclass
 class Outcome:
-    """What a relay has done: marks settled and set aside, items and tombstones written, tombstones purged."""
+    """What a relay has done: marks settled and set aside, items and tombstones written, tombstones purged.
+
+    `aside` marks, of this run or others, are still set aside where it has run until none waited.
+    """
 
     settled: int = 0
     set_aside: int = 0
     written: int = 0
     purged: int = 0
+    aside: int = 0
     seconds: float = 0.0
 
 
@@ -57,6 +63,9 @@ class Listener(Protocol):
 
     def progressed(self, outcome: Outcome) -> None:
         """A batch was settled."""
+
+    def looked(self, outcome: Outcome, backlog: Backlog) -> None:
+        """So much waits, beside what was done."""
 
     def set_aside(self, source: str, reason: str) -> None:
         """A mark of a source cannot be reconciled, and waits with its reason until somebody has looked at it."""
@@ -69,6 +78,9 @@ class Silent:
     """A listener that tells nobody."""
 
     def progressed(self, outcome: Outcome) -> None:
+        """As in `Listener`."""
+
+    def looked(self, outcome: Outcome, backlog: Backlog) -> None:
         """As in `Listener`."""
 
     def set_aside(self, source: str, reason: str) -> None:
@@ -90,7 +102,8 @@ async def relay(  # noqa: PLR0913 - what a run is made of
 ) -> Outcome:
     """Reconciles what the marks of these entities name, until `stop` is set or, with `until_empty`, no mark waits.
 
-    A store that goes away is waited for, unless `until_empty`.
+    Marks that were set aside are tried once more, at the beginning. A store that goes away later is waited for, unless
+    `until_empty`.
 
     Raises:
         GateError: an entity is in a phase in which its changes are not followed.
@@ -99,8 +112,30 @@ async def relay(  # noqa: PLR0913 - what a run is made of
     """
     began = time.monotonic()
     async with AsyncExitStack() as stack:
-        control = await connect(stores.database_url, purpose="relay")
-        stack.push_async_callback(control.close)
+        lookups = await _open(model, entities, stores)
+        client = await stack.enter_async_context(Client(await asyncio.to_thread(stores.target)))
+        for name in dict.fromkeys(entity.table.name for entity in entities):
+            await check(client, name)
+        sessions = await stack.enter_async_context(pool(stores.database_url, purpose="relay", size=2 * _HANDS + 2))
+        reconciler = Reconciler(model, lookups, client, times=limits.times)
+        run = _Relay(reconciler, sessions, limits, listener, stop, until_empty=until_empty)
+        async with together() as group:
+            hands = [group.create_task(run.hand()) for _ in range(_HANDS)]
+            beside = [group.create_task(run.bury(model, client)), group.create_task(run.look())]
+            await asyncio.wait(hands, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait(hands, return_when=asyncio.ALL_COMPLETED)
+            for task in beside:
+                task.cancel()
+        if until_empty:
+            run.outcome.aside = (await run.backlog()).set_aside
+    run.outcome.seconds = time.monotonic() - began
+    return run.outcome
+
+
+async def _open(model: Model, entities: Sequence[Entity], stores: Stores) -> dict[str, Lookup]:
+    """Sees that these entities are followed, and lets what was set aside wait again; returns how to find their rows."""
+    control = await connect(stores.database_url, purpose="relay")
+    try:
         await state.require(control)
         standings = await phases.standings(control, model.name)
         unfollowed = [
@@ -113,20 +148,10 @@ async def relay(  # noqa: PLR0913 - what a run is made of
                 next_step="migrate switch dual-write",
             )
         lookups = {entity.name: Lookup(entity, await live_table(control, entity)) for entity in entities}
-        client = await stack.enter_async_context(Client(await asyncio.to_thread(stores.target)))
-        for name in dict.fromkeys(entity.table.name for entity in entities):
-            await check(client, name)
-        sessions = await stack.enter_async_context(pool(stores.database_url, purpose="relay", size=2 * _HANDS + 1))
-        reconciler = Reconciler(model, lookups, client, times=limits.times)
-        run = _Relay(reconciler, sessions, limits, listener, stop, until_empty=until_empty)
-        async with together() as group:
-            hands = [group.create_task(run.hand()) for _ in range(_HANDS)]
-            burying = group.create_task(run.bury(model, client))
-            await asyncio.wait(hands, return_when=asyncio.FIRST_EXCEPTION)
-            await asyncio.wait(hands, return_when=asyncio.ALL_COMPLETED)
-            burying.cancel()
-    run.outcome.seconds = time.monotonic() - began
-    return run.outcome
+        await pending.try_again(control, [str(lookup.live.table) for lookup in lookups.values()])
+        return lookups
+    finally:
+        await control.close()
 
 
 class _Relay:
@@ -195,9 +220,20 @@ class _Relay:
 
     async def _is_empty(self) -> bool:
         """Whether no mark waits, claimed by another relay or not."""
+        return not (await self.backlog()).waiting
+
+    async def backlog(self) -> Backlog:
+        """How much waits."""
         with errors_explained("connect to the source"):
             async with self._sessions.acquire() as connection:
-                return not (await pending.backlog(connection, self._reconciler.sources)).waiting
+                return await pending.backlog(connection, self._reconciler.sources)
+
+    async def look(self) -> None:
+        """Tells now and then how much waits."""
+        while True:
+            with suppress(SourceError):
+                self._listener.looked(self.outcome, await self.backlog())
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def bury(self, model: Model, client: Client) -> None:
         """Purges tombstones now and then, once no request of before can arrive."""

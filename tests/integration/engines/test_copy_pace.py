@@ -8,6 +8,7 @@ import pytest
 
 from migrator.dynamodb.errors import GaveUpError
 from migrator.engines import copy
+from migrator.reconcile import Times
 from tests.support.metered_dynamodb import MeteredDynamoDB, MeteredTable
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ async def readings(narrow: Migration) -> Migration:
 async def test_what_a_small_table_does_not_take_in_time_is_read_again(readings: Migration) -> None:
     table = MeteredTable(readings.table.name, write_units=25.0)
     with MeteredDynamoDB(table) as target:
-        limits = copy.Limits(request_seconds=1.5)
+        limits = copy.Limits(times=Times(page=1.5))
         outcome = await readings.through(target.endpoint_url).copy(limits=limits)
     assert outcome.total.rows == len(table.items) == READINGS
     # More was taken than there is: the pages that were not written in time were written again, in smaller ones.
@@ -40,5 +41,5 @@ async def test_what_a_small_table_does_not_take_in_time_is_read_again(readings: 
 async def test_a_row_that_cannot_be_written_in_time_ends_the_copy(readings: Migration) -> None:
     table = MeteredTable(readings.table.name, write_units=0.5)
     with MeteredDynamoDB(table) as target, pytest.raises(GaveUpError) as caught:
-        await readings.through(target.endpoint_url).copy(limits=copy.Limits(request_seconds=0.2))
+        await readings.through(target.endpoint_url).copy(limits=copy.Limits(times=Times(page=0.2)))
     assert caught.value.safe is not None

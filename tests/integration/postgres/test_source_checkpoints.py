@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from migrator.errors import ConfigurationError, LockedError, SourceError
-from migrator.postgres import marks, state, verifications
+from migrator.errors import ConfigurationError, GateError, LockedError, SourceError
+from migrator.postgres import marks, phases, state, verifications
 from migrator.postgres.checkpoints import CopyLog, Counts, progress
 from migrator.postgres.connection import pool
 from migrator.postgres.identifiers import TableName
@@ -17,13 +17,29 @@ from migrator.postgres.marks import SetAside
 
 if TYPE_CHECKING:
     from migrator.postgres.connection import Connection, Pool
+    from migrator.postgres.phases import Phase
     from tests.support.stores import Database
 
 USERS = TableName("users", "public")
 
 
-def log_of(sessions: Pool, *, mapping: str = "m1", schema: str = "s1", table: TableName = USERS) -> CopyLog:
-    return CopyLog(sessions, "miyabi", table, mapping_fingerprint=mapping, schema_fingerprint=schema)
+def log_of(
+    sessions: Pool,
+    *,
+    mapping: str = "m1",
+    schema: str = "s1",
+    table: TableName = USERS,
+    phase: Phase = "prepare",
+) -> CopyLog:
+    return CopyLog(
+        sessions,
+        "miyabi",
+        table,
+        entity=table.name.upper(),
+        phase=phase,
+        mapping_fingerprint=mapping,
+        schema_fingerprint=schema,
+    )
 
 
 @pytest.fixture
@@ -141,14 +157,42 @@ async def test_restart_forgets_the_copy_and_what_it_set_aside_and_nothing_else(i
         )
 
     restarted = log_of(installed, mapping="m2")
-    await restarted.restart()
-    assert await restarted.load() is None
-    await restarted.begin([], followed=False)
+    await log.sending(2)
+    sent = (await log.ranges())[1].last_sent_at
+    await restarted.begin([], followed=False, anew=True)
+    (whole,) = await restarted.ranges()
+    assert whole.last_sent_at == sent
     async with installed.acquire() as connection:
         users_marks = await marks.set_aside(connection, "public.users", limit=10)
         assert [mark.operation for mark in users_marks] == ["update"]
         assert await marks.set_aside_count(connection, "public.tasks") == 1
     assert await tasks.load() is not None
+
+
+async def test_a_copy_in_a_phase_that_is_over_records_nothing_more(installed: Pool, log: CopyLog) -> None:
+    await log.sending(1)
+    before = await log.ranges()
+    async with installed.acquire() as connection:
+        assert await phases.move(connection, "miyabi", ["USERS"], "dual_write")
+    for late in (log.sending(1), log.settle(before[0], ("b",), Counts(1, 1), done=False)):
+        with pytest.raises(
+            GateError, match="USERS has moved from prepare to dual_write while"
+        ):
+            await late
+    assert await log.ranges() == before
+    live = log_of(installed, phase="dual_write")
+    await live.load()
+    await live.settle(before[0], ("b",), Counts(1, 1), done=False)
+
+
+async def test_a_phase_is_moved_only_when_copies_have_been_quiet(installed: Pool, log: CopyLog) -> None:
+    async with installed.acquire() as connection:
+        assert await phases.move(connection, "miyabi", ["USERS"], "dual_write", quiet=60)
+        assert await phases.move(connection, "miyabi", ["USERS"], "prepare")
+        await log.sending(1)
+        assert not await phases.move(connection, "miyabi", ["USERS"], "dual_write", quiet=60)
+        standing = (await phases.standings(connection, "miyabi"))["USERS"]
+    assert (standing.phase, standing.epoch) == ("prepare", 2)
 
 
 async def test_two_runs_cannot_both_move_a_range(installed: Pool, log: CopyLog) -> None:
@@ -167,8 +211,7 @@ async def test_two_runs_cannot_both_move_a_range(installed: Pool, log: CopyLog) 
 async def test_a_run_that_was_left_behind_by_a_restart_stops(installed: Pool, log: CopyLog) -> None:
     first, *_ = await log.ranges()
     other = log_of(installed)
-    await other.restart()
-    await other.begin([("c",)], followed=False)
+    await other.begin([("c",)], followed=False, anew=True)
     before = await other.ranges()
     for stale in (
         log.sending(1),

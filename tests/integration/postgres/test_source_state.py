@@ -79,7 +79,15 @@ async def test_a_role_that_may_not_use_the_schema_reads_what_to_grant(database: 
         async with pool(database.url, purpose="test", size=1) as sessions:
             async with sessions.acquire() as connection:
                 await connection.execute(f"SET SESSION AUTHORIZATION {role}")
-            log = CopyLog(sessions, "miyabi", TableName("users"), mapping_fingerprint="m", schema_fingerprint="s")
+            log = CopyLog(
+                sessions,
+                "miyabi",
+                TableName("users"),
+                entity="USER",
+                phase="prepare",
+                mapping_fingerprint="m",
+                schema_fingerprint="s",
+            )
             with pytest.raises(SourceError, match="lacks a privilege") as caught:
                 await log.load()
             assert role in str(caught.value.next_step)
