@@ -14,6 +14,9 @@ COMMANDS = {
     "prepare": "Create or complete the target tables, and install the toolkit's own schema in the source.",
     "copy": "Copy rows into items, going on where an earlier run has stopped.",
     "verify": "Prove that the target holds what the source asks for, and nothing else.",
+    "switch": "Move on to the next phase, through its gates.",
+    "relay": "Carry changes of the source over into the target, until it is stopped.",
+    "rollback": "Move back to the phase before.",
     "status": "Show where the migration stands: phase, progress, verification, next steps.",
     "demo": "Show a migration from nothing to proven equal, on embedded stores.",
 }

@@ -12,7 +12,7 @@ from migrator.dynamodb.errors import TableMissingError
 from migrator.engines.copy import plan_table, records
 from migrator.engines.stores import live_table
 from migrator.errors import ConfigurationError, TargetError
-from migrator.postgres import capture, marks, state, verifications
+from migrator.postgres import capture, marks, pending, phases, state, verifications
 from migrator.postgres.connection import connect
 from migrator.postgres.identifiers import TableName
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from migrator.postgres.checkpoints import Progress
     from migrator.postgres.connection import Connection
     from migrator.postgres.marks import Mark
+    from migrator.postgres.pending import Backlog
+    from migrator.postgres.phases import Phase
     from migrator.postgres.verifications import Verification
 
-PHASE: Final = "prepare"
-"""The phase of every migration: this release has no command that moves on from it."""
 REASONS: Final = 3
 
 
@@ -40,11 +40,12 @@ REASONS: Final = 3
 class Source:
     """A source table: how far its copy is, whether its changes are marked, and the rows that were set aside.
 
-    `problem` says why the table cannot be used as the mapping declares it; the rest is unknown then. `aside` holds the
-    first few of `set_aside` rows.
+    `qualified` is the name by which marks know it. `problem` says why the table cannot be used as the mapping declares
+    it; the rest is unknown then. `aside` holds the first few of `set_aside` rows.
     """
 
     name: str
+    qualified: str = ""
     problem: str | None = None
     plan: TablePlan | None = None
     capture: Capture | None = None
@@ -77,7 +78,10 @@ class Target:
 
 @dataclass
 class Standing:
-    """Where one model's migration stands. `version` is that of the toolkit's schema, 0 where it is not installed."""
+    """Where one model's migration stands. `version` is that of the toolkit's schema, 0 where it is not installed.
+
+    `phases` are those of all entities; `backlog` is what waits of the marks (None: there are none yet).
+    """
 
     model: str
     fingerprint: str
@@ -85,6 +89,18 @@ class Standing:
     sources: list[Source] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     verification: Verification | None = None
+    phases: Mapping[str, Phase] = field(default_factory=dict)
+    backlog: Backlog | None = None
+
+    @property
+    def phase(self) -> str:
+        """The phase; where entities are in different ones, all of them."""
+        return ", ".join(dict.fromkeys(self.phases.values()))
+
+    @property
+    def followed(self) -> bool:
+        """Whether changes are carried over."""
+        return all(phase in phases.FOLLOWED for phase in self.phases.values())
 
     @property
     def outdated(self) -> str | None:
@@ -110,7 +126,8 @@ class Standing:
         yield from (f"table {target.name}: {target.problem}" for target in self.targets if target.problem)
         for source in self.sources:
             if source.set_aside:
-                yield f"{source.name}: rows set aside: {source.set_aside:,}; correct them, then run `migrate copy`"
+                command = "migrate relay" if self.followed else "migrate copy"
+                yield f"{source.name}: rows set aside: {source.set_aside:,}; correct them, then run `{command}`"
 
     def next_steps(self) -> Iterator[str]:
         """The commands that may be run now."""
@@ -119,6 +136,8 @@ class Standing:
         if self.version < state.LATEST or not all(target.ready for target in self.targets):
             yield "migrate prepare"
             return
+        if self.followed and self.backlog is not None and self.backlog.waiting:
+            yield "migrate relay"
         plans = [source.plan for source in self.sources if source.plan is not None]
         stale = [plan.source for plan in plans if plan.stale]
         unfinished = [plan.source for plan in plans if not plan.finished and not plan.stale]
@@ -128,6 +147,8 @@ class Standing:
             yield f"migrate copy {' '.join(unfinished)}" if stale else "migrate copy"
         if stale or unfinished:
             return
+        if set(self.phases.values()) == {"prepare"} and all(source.followed for source in self.sources):
+            yield "migrate switch dual-write"
         if self.verification is None or self.outdated or self.unverified or not self.verification.clean:
             yield "migrate verify"
 
@@ -151,11 +172,16 @@ async def _read_source(work: Work, stores: Stores) -> Standing:
         standing.version = await state.installed_version(connection)
         if standing.version:
             standing.verification = next(iter(await verifications.latest(connection, work.model.name)), None)
+        at = await phases.known(connection, work.model.name)
+        standing.phases = {each.name: at.get(each.name, phases.Standing()).phase for each in work.entities}
         known = await records(connection, work.model)
         captures = await capture.standing(connection, capture.wanted([work.model]))
         for entity in work.entities:
             captured = captures[TableName(entity.source.name, entity.source.schema)]
             standing.sources.append(await _source(connection, entity, known, captured, marked=bool(standing.version)))
+        if standing.version:
+            names = [source.qualified for source in standing.sources if source.problem is None]
+            standing.backlog = await pending.backlog(connection, names)
         return standing
     finally:
         await connection.close()
@@ -173,6 +199,7 @@ async def _source(
     aside = await marks.set_aside(connection, name, limit=REASONS) if marked else []
     return Source(
         entity.source_name,
+        name,
         plan=plan,
         capture=captured,
         set_aside=await marks.set_aside_count(connection, name) if marked else 0,

@@ -10,13 +10,14 @@ import rich_click as click
 
 from migrator.cli.options import common_options, json_option, mapping_options, target_options
 from migrator.cli.output import print_json, print_table, printable
-from migrator.cli.standing import PHASE, Source, Standing, Target, capture_remarks, standing_of
+from migrator.cli.standing import Source, Standing, Target, capture_remarks, standing_of
 from migrator.cli.work import load_work, stores_of
 from migrator.postgres import state
 from migrator.settings import load_settings
 
 if TYPE_CHECKING:
     from migrator.cli.invocation import Invocation
+    from migrator.postgres.pending import Backlog
     from migrator.postgres.verifications import Verification
 
 SECONDS_BETWEEN: Final = 2.0
@@ -53,7 +54,7 @@ def command(invocation: Invocation, *, watch: bool, as_json: bool) -> None:
 
 
 def _show(standing: Standing) -> None:
-    click.echo(f"{standing.model}: phase {PHASE}")
+    click.echo(f"{standing.model}: phase {standing.phase}")
     if standing.version < state.LATEST:
         installed = f"of version {standing.version}" if standing.version else "not installed"
         click.echo(f"toolkit's schema: {installed}, this release needs version {state.LATEST}")
@@ -68,6 +69,8 @@ def _show(standing: Standing) -> None:
     _show_aside(standing)
     for remark in capture_remarks([source.capture for source in standing.sources if source.capture is not None]):
         click.echo(f"note: {printable(remark)}")
+    if standing.backlog is not None:
+        click.echo(f"changes: {_backlog_words(standing.backlog)}")
     click.echo(f"verification: {_verification_words(standing)}")
     for sentence in standing.in_the_way():
         click.echo(f"in the way: {printable(sentence)}")
@@ -102,9 +105,19 @@ def _show_aside(standing: Standing) -> None:
     for source in standing.sources:
         for mark in source.aside:
             key = ", ".join(f"{name} {text}" for name, text in (mark.row_key or {}).items())
-            click.echo(printable(f"set aside: {source.name} ({key}): {mark.reason}"))
+            which = f"{source.name} ({key})" if key else f"{source.name}, {mark.operation}"
+            click.echo(printable(f"set aside: {which}: {mark.reason}"))
         if source.set_aside > len(source.aside):
             click.echo(f"set aside: {source.name}: {source.set_aside - len(source.aside):,} more")
+
+
+def _backlog_words(backlog: Backlog) -> str:
+    if not backlog.waiting + backlog.set_aside:
+        return "none waits"
+    words = [f"{backlog.waiting:,} wait"]
+    if backlog.waiting:
+        words.append(f"the oldest for {backlog.lag:,.0f} s")
+    return ", ".join([*words, f"{backlog.set_aside:,} set aside", f"{backlog.bytes / 1_000_000:,.1f} MB on disk"])
 
 
 def _verification_words(standing: Standing) -> str:
@@ -122,7 +135,8 @@ def _verification_words(standing: Standing) -> str:
 def _as_json(standing: Standing) -> dict[str, Any]:
     return {
         "name": standing.model,
-        "phase": PHASE,
+        "phase": standing.phase,
+        "phases": standing.phases,
         "fingerprint": standing.fingerprint,
         "schema_version": standing.version,
         "sources": [_source_as_json(source) for source in standing.sources],
@@ -130,6 +144,7 @@ def _as_json(standing: Standing) -> dict[str, Any]:
             {"table": target.name, "status": target.status, "changes": target.changes, "problem": target.problem}
             for target in standing.targets
         ],
+        "marks": standing.backlog and asdict(standing.backlog),
         "verification": _verification_as_json(standing, standing.verification),
         "in_the_way": list(standing.in_the_way()),
         "next": list(standing.next_steps()),

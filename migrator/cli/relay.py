@@ -1,0 +1,121 @@
+"""`migrate relay`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from migrator.cli.options import common_options, json_option, mapping_options, target_options
+from migrator.cli.output import print_json
+from migrator.cli.progress import relay_progress
+from migrator.cli.work import load_work, stores_of, times_of
+from migrator.engines.relay import Limits, Outcome, relay
+from migrator.engines.together import together
+from migrator.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from migrator.cli.invocation import Invocation
+    from migrator.cli.progress import RelayProgress
+    from migrator.cli.work import Work
+    from migrator.engines.stores import Stores
+
+
+@click.command("relay")
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.option("--until-empty", is_flag=True, help="End when no change waits any more.")
+@click.option(
+    "--batch", type=click.IntRange(1, 1000), default=200, show_default=True, help="Changes to carry over at once."
+)
+@mapping_options
+@target_options
+@json_option
+@common_options
+@click.pass_obj
+def command(
+    invocation: Invocation, *, tables: tuple[str, ...], until_empty: bool, batch: int, as_json: bool
+) -> int | None:
+    """Carry changes of the source over into the target, until it is stopped.
+
+    Any number may run at once. Without a TABLE, the changes of all tables are carried over. Ctrl-C and SIGTERM end it
+    when what is under way is settled. With --until-empty, exit code 1 where changes are set aside.
+    """
+    settings = load_settings(**invocation.settings)
+    works = load_work(settings, tables)
+    limits = Limits(batch, times_of(settings))
+    stopped: list[signal.Signals] = []
+    with relay_progress() as progress:
+        run = _relay(works, stores_of(settings), limits, progress, stopped, until_empty=until_empty)
+        outcomes = asyncio.run(run)
+    for work, outcome in zip(works, outcomes, strict=True):
+        if not as_json:
+            _show(work, outcome)
+    if as_json:
+        print_json({"models": [_as_json(work, outcome) for work, outcome in zip(works, outcomes, strict=True)]})
+    if signal.SIGINT in stopped:
+        raise KeyboardInterrupt
+    return int(any(outcome.aside for outcome in outcomes))
+
+
+async def _relay(
+    works: Sequence[Work],
+    stores: Stores,
+    limits: Limits,
+    progress: RelayProgress,
+    stopped: list[signal.Signals],
+    *,
+    until_empty: bool,
+) -> list[Outcome]:
+    """A relay for each model, until all are done or a signal comes; `stopped` gets the signal."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def heed(received: signal.Signals) -> None:
+        stopped.append(received)
+        stop.set()
+        # Whoever sends it again does not want to wait.
+        loop.remove_signal_handler(received)
+
+    for expected in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(expected, heed, expected)
+    async with together() as group:
+        tasks = [
+            group.create_task(
+                relay(
+                    work.model,
+                    work.entities,
+                    stores,
+                    limits=limits,
+                    until_empty=until_empty,
+                    stop=stop,
+                    listener=progress,
+                )
+            )
+            for work in works
+        ]
+    return [task.result() for task in tasks]
+
+
+def _show(work: Work, outcome: Outcome) -> None:
+    click.echo(
+        f"{work.model.name}: {outcome.settled:,} changes settled in {outcome.seconds:,.1f} s, "
+        f"{outcome.written:,} items written"
+    )
+    aside = outcome.aside or outcome.set_aside
+    if aside:
+        click.echo(f"{work.model.name}: {aside:,} {'change is' if aside == 1 else 'changes are'} set aside", err=True)
+        click.echo("next: `migrate status` names them; correct the rows, then run `migrate relay` again", err=True)
+
+
+def _as_json(work: Work, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "name": work.model.name,
+        "settled": outcome.settled,
+        "set_aside": outcome.aside or outcome.set_aside,
+        "written": outcome.written,
+        "purged": outcome.purged,
+        "seconds": outcome.seconds,
+    }
