@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import uuid
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,9 +18,12 @@ from migrator.mapping import Model
 from migrator.postgres import phases
 from tests.integration.app.application import LIMITS, Application, until
 from tests.support import orm
+from tests.support.project import as_role
 
 if TYPE_CHECKING:
     from tests.support.migration import Migration
+
+ROOT = Path(__file__).parents[3]
 
 
 def warnings(caplog: pytest.LogCaptureFixture, words: str) -> list[str]:
@@ -161,3 +167,25 @@ def test_a_key_that_dynamodb_does_not_take_is_set_aside(app: Application) -> Non
         app.commit("x" * 3000, "org-1")
         assert (writer.counts.mirrored, writer.counts.set_aside) == (1, 1)
     assert app.waiting() == 0
+
+
+def test_the_grants_that_the_documentation_names_are_enough(app: Application) -> None:
+    page = (ROOT / "docs/how-to/embed-the-adapter.md").read_text(encoding="utf-8")
+    [grants] = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    role = f"app_{uuid.uuid4().hex}"
+    database = app.migration.database
+    named = [grant.replace("TO app", f"TO {role}") for grant in grants.strip().split("\n")]
+    tables = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+    database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'", *named, f"{tables} TO {role}")
+    writer = app.writer(mode="inline", deadline=20.0)
+    writer._place = replace(writer._place, database_url=as_role(database.url, role, "secret"))  # noqa: SLF001
+    writer.attach(app.sessions)
+    try:
+        with writer:
+            app.commit("org-1")
+            with app.sessions.begin() as session:
+                session.delete(session.get(orm.Organization, "org-1"))
+        assert writer.counts.mirrored == 2, writer.counts
+    finally:
+        writer.detach()
+        database.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
