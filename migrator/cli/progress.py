@@ -178,6 +178,10 @@ class RelayProgress:
             self._said.add(sentence)
             click.echo(f"warning: {sentence}", err=True)
 
+    def refused(self, error: MigratorError) -> None:
+        """A table is not followed any more."""
+        click.echo(f"warning: {error.what}. {error.safe} {error.next_step}", err=True)
+
     def failed(self, error: MigratorError, pause: float) -> None:
         """A store failed, and is tried again."""
         click.echo(f"warning: {error.what}; trying again in {pause:,.1f} s", err=True)

@@ -16,7 +16,7 @@ from migrator.postgres.identifiers import TableName
 from migrator.postgres.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import sqlalchemy as sa
 
@@ -133,6 +133,39 @@ async def compare(connection: Connection, declared: sa.Table) -> list[str]:
     for column, type_name, resolved_type in zip(declared.columns, types, resolved, strict=True):
         problems.extend(_column_problems(live, column.name, type_name, resolved_type))
     return problems
+
+
+async def changed(connection: Connection, tables: Sequence[tuple[LiveTable, Collection[str]]]) -> list[bool]:
+    """Return, for each table with the columns that are used of it, whether it is another one than it was.
+
+    It is where its name stands for another relation, its primary key is another, or a column's type, or is gone. Within
+    a transaction of one snapshot that has locked the tables before, the answer holds for the rows that it reads.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached.
+    """
+    with errors_explained("see whether tables have changed", connection=connection):
+        found = await connection.fetch(QUERIES["shapes"], [live.table.sql for live, _ in tables])
+    return [
+        row["oid"] != live.oid
+        or tuple(row["key"]) != live.key
+        or not {f"{each.name} {each.declared_type}" for each in live.columns if each.name in used}
+        <= set(row["columns"])
+        for (live, used), row in zip(tables, found, strict=True)
+    ]
+
+
+async def hold(connection: Connection, tables: Iterable[LiveTable]) -> None:
+    """Keep tables from being changed until the transaction ends; as its first statement, it fixes no snapshot yet.
+
+    A snapshot from before an ALTER TABLE that rewrites a table would find it empty.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached, or a table is gone.
+    """
+    names = ", ".join(dict.fromkeys(live.table.sql for live in tables))
+    with errors_explained(f"lock {names}", connection=connection):
+        await connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
 
 
 def _unreadable(live: LiveTable) -> Iterator[str]:

@@ -75,6 +75,26 @@ JOIN pg_attribute AS attribute ON attribute.attrelid = index.indrelid AND attrib
 WHERE index.indrelid = $1 AND index.indisprimary AND part.number <= index.indnkeyatts
 ORDER BY part.number
 
+-- name: shapes
+-- What the quoted names $1 stand for: the relation, its columns with their types, and its primary key.
+SELECT wanted.relation AS oid,
+       ARRAY(
+           SELECT attname || ' ' || format_type(atttypid, atttypmod)
+           FROM pg_attribute
+           WHERE attrelid = wanted.relation AND attnum > 0 AND NOT attisdropped
+       ) AS columns,
+       ARRAY(
+           SELECT attribute.attname::text
+           FROM pg_index AS index
+           CROSS JOIN unnest(index.indkey) WITH ORDINALITY AS part(attnum, number)
+           JOIN pg_attribute AS attribute ON attribute.attrelid = index.indrelid AND attribute.attnum = part.attnum
+           WHERE index.indrelid = wanted.relation AND index.indisprimary AND part.number <= index.indnkeyatts
+           ORDER BY part.number
+       ) AS key
+FROM (SELECT to_regclass(name)::oid AS relation, number FROM unnest($1::text[]) WITH ORDINALITY AS each(name, number))
+    AS wanted
+ORDER BY number
+
 -- name: types
 -- The types that the names $1 stand for, without their modifiers; null where a name means none.
 SELECT format_type(to_regtype(name), -1) AS type

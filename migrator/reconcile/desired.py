@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from migrator.mapping import Encoder, Unencodable, claims, owned_keys
-from migrator.postgres import phases
+from migrator.postgres import catalog, phases
 from migrator.postgres.errors import errors_explained
 from migrator.reconcile.item_key import ItemKey
 
@@ -34,6 +34,7 @@ class Desired:
         reasons: by key, why it cannot be said what the key is to hold.
         owned: by number of the row asked for, the keys that the row owns now.
         unsaid: by number of the row asked for, why it cannot be said which keys it owns.
+        changed: keys and numbers of which nothing can be said, since a table is another one than it was.
     """
 
     moment: Moment
@@ -41,6 +42,7 @@ class Desired:
     reasons: dict[ItemKey, str] = field(default_factory=dict)
     owned: dict[int, set[ItemKey]] = field(default_factory=lambda: defaultdict(set))
     unsaid: dict[int, str] = field(default_factory=dict)
+    changed: set[ItemKey | int] = field(default_factory=set)
 
 
 class Snapshots:
@@ -59,6 +61,17 @@ class Snapshots:
         self._entities = [lookup.entity for lookup in lookups.values()]
         self._encoders = {name: Encoder(lookup.entity) for name, lookup in lookups.items()}
 
+    async def changed(self, connection: Connection, names: Iterable[str]) -> set[str]:
+        """Those of these entities whose tables are others than they were when their lookups were made.
+
+        Raises:
+            SourceError: PostgreSQL cannot be reached.
+        """
+        asked = list(names)
+        lookups = [self._lookups[name] for name in asked]
+        changed = await catalog.changed(connection, [(lookup.live, lookup.used) for lookup in lookups])
+        return {name for name, is_changed in zip(asked, changed, strict=True) if is_changed}
+
     async def take(
         self, connection: Connection, keys: Iterable[ItemKey], rows: Sequence[tuple[int, Entity, Row]]
     ) -> Desired:
@@ -70,13 +83,19 @@ class Snapshots:
             rows: rows to tell the owned keys of: any number, entity, and values of the primary key.
 
         Raises:
-            SourceError: PostgreSQL cannot be reached, or a table is not what the mapping declares any more.
+            SourceError: PostgreSQL cannot be reached, or a table is gone.
         """
         with errors_explained("take a snapshot", connection=connection):
             async with connection.transaction(isolation="repeatable_read"):
-                desired = Desired(await phases.moment(connection, self._model))
                 wanted = self._wanted(keys, rows)
+                if wanted:
+                    await catalog.hold(connection, (self._lookups[name].live for name in wanted))
+                desired = Desired(await phases.moment(connection, self._model))
+                changed = await self.changed(connection, wanted)
                 for name, asked in wanted.items():
+                    if name in changed:
+                        desired.changed |= {asker for asker, _ in asked}
+                        continue
                     found = await self._lookups[name].rows(connection, [values for _, values in asked])
                     for (asker, _), some in zip(asked, found, strict=True):
                         self._tell(desired, name, asker, some)

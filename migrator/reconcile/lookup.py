@@ -32,6 +32,7 @@ class Lookup:
         self.entity = entity
         self.live = live
         self.source = RowSource(live, entity.projection)
+        self.used = frozenset({*entity.plan.columns, *live.key})
         self._names = [projected.name for projected in entity.projection]
 
     async def read(self, pool: Pool, wanted: Sequence[Row]) -> list[list[Row]]:

@@ -34,12 +34,16 @@ _PAUSE_SECONDS: Final = 0.02
 
 @dataclass
 class Settled:
-    """What became of marks: settled, set aside for a reason, or left to be tried again. `written` counts items."""
+    """What became of marks: settled, set aside for a reason, or left to be tried again. `written` counts items.
+
+    `changed` are sources whose marks were left since a table is another one than it was when its lookup was made.
+    """
 
     done: list[int] = field(default_factory=list)
     reasons: dict[int, str] = field(default_factory=dict)
     left: list[int] = field(default_factory=list)
     written: int = 0
+    changed: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -47,12 +51,14 @@ class _Work:
     """Marks on their way: the keys that each still needs, and the keys that are in order."""
 
     needed: dict[int, set[ItemKey]]
+    sources: dict[int, str]
     rows: list[tuple[int, Entity, Row]] = field(default_factory=list)
     entities: dict[int, list[str]] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
     in_order: set[ItemKey] = field(default_factory=set)
     left: set[int] = field(default_factory=set)
     seen: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
     written: int = 0
 
     def open_marks(self) -> list[int]:
@@ -114,15 +120,20 @@ class Reconciler:
         left = [*work.left, *work.open_marks()]
         gone = work.reasons.keys() | set(left)
         done = [mark for mark in work.needed if mark not in gone]
-        return Settled(done, work.reasons, left, work.written)
+        return Settled(done, work.reasons, left, work.written, {work.sources[mark] for mark in work.changed})
 
     async def _work(self, connection: Connection, marks: Sequence[PendingMark]) -> _Work:
-        work = _Work({mark.id: set() for mark in marks})
+        work = _Work({mark.id: set() for mark in marks}, {mark.id: mark.source for mark in marks})
         by_source: dict[str, list[PendingMark]] = defaultdict(list)
         for mark in marks:
             by_source[mark.source].append(mark)
         for source, some in by_source.items():
             lookups = self._by_source[source]
+            if await self._snapshots.changed(connection, [lookup.entity.name for lookup in lookups]):
+                # Not even what the marks hold can be read.
+                work.changed |= {mark.id for mark in some}
+                work.left |= work.changed
+                continue
             work.entities |= {mark.id: [lookup.entity.name for lookup in lookups] for mark in some}
             touched = Touched(lookups, some)
             await touched.read(connection)
@@ -142,6 +153,10 @@ class Reconciler:
         for mark, keys in desired.owned.items():
             work.needed[mark] |= keys
         work.reasons |= desired.unsaid
+        work.changed |= {
+            mark for mark, keys in work.needed.items() if mark in desired.changed or keys & desired.changed
+        }
+        work.left |= work.changed
         return moved
 
     async def _round(self, connection: Connection, work: _Work) -> None:
@@ -161,7 +176,7 @@ class Reconciler:
             reason = next((desired.reasons[key] for key in needed if key in desired.reasons), None)
             if reason is not None:
                 work.reasons[mark] = reason
-        writable -= desired.reasons.keys()
+        writable -= desired.reasons.keys() | desired.changed
         # The new keys of rows that have moved before the old ones: a reader may find an item twice, but not nowhere.
         await self._write(work, [key for key in writable if key in desired.items], held, desired, deadline)
         buried = await self._write(work, [key for key in writable if key not in desired.items], held, desired, deadline)

@@ -13,7 +13,7 @@ from migrator.dynamodb.client import Client
 from migrator.engines.relay.burial import purge
 from migrator.engines.stores import live_table
 from migrator.engines.together import together
-from migrator.errors import GateError, SourceError, TargetError
+from migrator.errors import ConfigurationError, GateError, SourceError, TargetError
 from migrator.postgres import pending, phases, state
 from migrator.postgres.connection import connect, pool
 from migrator.postgres.errors import errors_explained
@@ -70,6 +70,9 @@ class Listener(Protocol):
     def set_aside(self, source: str, reason: str) -> None:
         """A mark of a source cannot be reconciled, and waits with its reason until somebody has looked at it."""
 
+    def refused(self, error: MigratorError) -> None:
+        """A table's changes are not carried over any more, until a relay is started anew; the others' are."""
+
     def failed(self, error: MigratorError, pause: float) -> None:
         """A store failed; the work goes on after so many seconds."""
 
@@ -84,6 +87,9 @@ class Silent:
         """As in `Listener`."""
 
     def set_aside(self, source: str, reason: str) -> None:
+        """As in `Listener`."""
+
+    def refused(self, error: MigratorError) -> None:
         """As in `Listener`."""
 
     def failed(self, error: MigratorError, pause: float) -> None:
@@ -107,7 +113,8 @@ async def relay(  # noqa: PLR0913 - what a run is made of
 
     Raises:
         GateError: an entity is in a phase in which its changes are not followed.
-        ConfigurationError: the source schema is not what the mapping declares, or `prepare` has not been run.
+        ConfigurationError: the source schema is not what the mapping declares, or `prepare` has not been run; with
+            `until_empty`, a table has changed meanwhile: its marks wait, the others are settled.
         SourceError, TargetError: a store cannot be reached or used. Every mark that is not settled waits on.
     """
     began = time.monotonic()
@@ -128,6 +135,8 @@ async def relay(  # noqa: PLR0913 - what a run is made of
                 task.cancel()
         if until_empty:
             run.outcome.aside = (await run.backlog()).set_aside
+            for error in run.refused.values():
+                raise error
     run.outcome.seconds = time.monotonic() - began
     return run.outcome
 
@@ -155,7 +164,7 @@ async def _open(model: Model, entities: Sequence[Entity], stores: Stores) -> dic
 
 
 class _Relay:
-    """The hands of one relay. Holds what they have done."""
+    """The hands of one relay. Holds what they have done, and why sources are refused."""
 
     def __init__(
         self,
@@ -168,6 +177,7 @@ class _Relay:
         until_empty: bool,
     ) -> None:
         self.outcome = Outcome()
+        self.refused: dict[str, MigratorError] = {}
         self._reconciler = reconciler
         self._sessions = sessions
         self._limits = limits
@@ -203,7 +213,7 @@ class _Relay:
             async with (
                 self._sessions.acquire() as holding,
                 self._sessions.acquire() as reading,
-                pending.claimed(holding, self._reconciler.sources, self._limits.batch) as claim,
+                pending.claimed(holding, self._sources, self._limits.batch) as claim,
             ):
                 if not claim.marks:
                     return False
@@ -212,21 +222,32 @@ class _Relay:
         sources = {mark.id: mark.source for mark in claim.marks}
         for mark, reason in settled.reasons.items():
             self._listener.set_aside(sources[mark], reason)
+        for source in settled.changed - self.refused.keys():
+            self.refused[source] = _changed(source)
+            self._listener.refused(self.refused[source])
         self.outcome.settled += len(settled.done)
         self.outcome.set_aside += len(settled.reasons)
         self.outcome.written += settled.written
         self._listener.progressed(self.outcome)
         return bool(settled.done or settled.reasons)
 
+    @property
+    def _sources(self) -> list[str]:
+        """The sources whose marks are taken."""
+        return [source for source in self._reconciler.sources if source not in self.refused]
+
     async def _is_empty(self) -> bool:
-        """Whether no mark waits, claimed by another relay or not."""
-        return not (await self.backlog()).waiting
+        """Whether no mark waits that could be taken, claimed by another relay or not."""
+        return not (await self._backlog(self._sources)).waiting
 
     async def backlog(self) -> Backlog:
         """How much waits."""
+        return await self._backlog(self._reconciler.sources)
+
+    async def _backlog(self, sources: Sequence[str]) -> Backlog:
         with errors_explained("connect to the source"):
             async with self._sessions.acquire() as connection:
-                return await pending.backlog(connection, self._reconciler.sources)
+                return await pending.backlog(connection, sources)
 
     async def look(self) -> None:
         """Tells now and then how much waits."""
@@ -243,3 +264,13 @@ class _Relay:
                     for table in model.tables:
                         self.outcome.purged += await purge(connection, client, table, self._limits.times.life)
             await asyncio.sleep(_PURGE_SECONDS)
+
+
+def _changed(source: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{source} is another table than it was when the relay began, or has other columns: its changes are not "
+        "carried over",
+        safe="Its marks wait; other tables are followed.",
+        next_step="Bring source, capture and mapping in line (`migrate status` says where they are not), then start "
+        "`migrate relay` again.",
+    )
