@@ -12,7 +12,7 @@ from migrator.dynamodb.errors import TableMissingError
 from migrator.engines.copy import plan_table, records
 from migrator.engines.stores import live_table
 from migrator.errors import ConfigurationError, TargetError
-from migrator.postgres import capture, marks, pending, phases, state, verifications
+from migrator.postgres import capture, catalog, marks, pending, phases, state, verifications
 from migrator.postgres.connection import connect
 from migrator.postgres.identifiers import TableName
 
@@ -180,7 +180,7 @@ async def _read_source(work: Work, stores: Stores) -> Standing:
             captured = captures[TableName(entity.source.name, entity.source.schema)]
             standing.sources.append(await _source(connection, entity, known, captured, marked=bool(standing.version)))
         if standing.version:
-            names = [source.qualified for source in standing.sources if source.problem is None]
+            names = [source.qualified for source in standing.sources]
             standing.backlog = await pending.backlog(connection, names)
         return standing
     finally:
@@ -193,7 +193,8 @@ async def _source(
     try:
         plan = await plan_table(connection, entity, known)
     except ConfigurationError as error:
-        return Source(entity.source_name, problem=error.what)
+        found = await catalog.read(connection, TableName(entity.source.name, entity.source.schema))
+        return Source(entity.source_name, "" if found is None else str(found.table), problem=error.what)
     live = await live_table(connection, entity)
     name = str(live.table)
     aside = await marks.set_aside(connection, name, limit=REASONS) if marked else []
