@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.batches import BatchWriter
 from migrator.dynamodb.client import Client
@@ -18,7 +18,6 @@ from migrator.engines.collector import seldom_collected
 from migrator.engines.copy.path import path_of
 from migrator.engines.copy.progress import Settled, Tally
 from migrator.engines.copy.table import TableCopy
-from migrator.engines.ranges import HANDS
 from migrator.engines.together import together
 from migrator.mapping import entity_fingerprint
 from migrator.postgres import catalog, phases, verifications
@@ -42,6 +41,11 @@ if TYPE_CHECKING:
     from migrator.postgres.catalog import LiveTable
     from migrator.postgres.checkpoints import Range
     from migrator.postgres.connection import Pool
+
+
+_HANDS: Final = 2
+"""Ranges that one process copies at once, each with a page being read and others being written: more of them would only
+drive each other's rows out of the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Crew:
 
             with seldom_collected():
                 async with together() as group:
-                    for _ in range(HANDS):
+                    for _ in range(_HANDS):
                         group.create_task(hand())
             tally.retries = dict(opened.client.counts.retries)
         return tally
@@ -112,7 +116,7 @@ class Crew:
         model = self._model.model
         entities = [entity for entity in model.entities if entity.source_name in self._sources]
         async with (
-            pool(self._stores.database_url, purpose="copy", size=HANDS + 1) as sessions,
+            pool(self._stores.database_url, purpose="copy", size=_HANDS + 1) as sessions,
             Client(session) as client,
         ):
             with errors_explained("connect to the source"):

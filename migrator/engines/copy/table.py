@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from migrator.postgres.connection import Connection, Pool, Record
     from migrator.postgres.rows import Key, RowSource
 
-PAGE_ROWS: Final = 500
+PAGE_ROWS: Final = 1_000
+_PAGE_BYTES: Final = 8_000_000
+"""Of the items of a page, about: memory stays bounded where rows are large."""
 _FIRST_ROWS: Final = 50
 """Rows of the pages that are read before it is known what the target takes."""
 _PAGE_SECONDS: Final = 4.0
@@ -91,7 +93,7 @@ class TableCopy:
         self._now = now
         self._request_seconds = request_seconds
         self._most_rows = PAGE_ROWS
-        self._rows = self._items = 0
+        self._rows = self._items = self._bytes = 0
         self._encoder = Encoder(entity, trailing=len(source.key_columns))
 
     async def copy_range(self, at: Range, settled: Callable[[Settled, Written], None]) -> None:
@@ -136,7 +138,7 @@ class TableCopy:
         if not self._items:
             return min(_FIRST_ROWS, self._most_rows)
         rows = int(self._writer.items_within(_PAGE_SECONDS) * self._rows / self._items)
-        return max(1, min(rows, self._most_rows))
+        return max(1, min(rows, _PAGE_BYTES * self._rows // max(1, self._bytes), self._most_rows))
 
     async def _start(self, after: Key | None, until: Key | None, sending: float) -> _Page:
         """Reads and encodes a page, and begins to write it."""
@@ -171,6 +173,7 @@ class TableCopy:
         settled(Settled(self.entity.source_name, counts), written)
         self._rows += page.rows
         self._items += counts.items
+        self._bytes += sum(map(len, page.encoded.items))
         if page.deadline - asyncio.get_running_loop().time() > self._request_seconds / 2:
             self._most_rows = min(2 * self._most_rows, PAGE_ROWS)
         return moved, now
