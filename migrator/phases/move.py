@@ -58,6 +58,8 @@ async def examine(model: Model, database_url: str | None, to: Phase, *, life: fl
                 return await _plan(connection, model, to, life)
         except LockedError as error:
             plan = await _plan(connection, model, to, life)
+            if not plan.entities:
+                return plan
             return Plan(to, plan.entities, (*plan.gates, Gate("no copy runs", (error.what,), (error.next_step or "",))))
 
 
@@ -84,20 +86,28 @@ async def move(
         LockedError: a copy runs, or another move.
         ConfigurationError, SourceError: as `examine`.
     """
-    async with _session(database_url) as connection, lock(connection, _lock(model)):
-        while True:
-            plan = await _plan(connection, model, to, life)
-            wait = max((gate.wait for gate in plan.closed), default=0.0)
-            if waiting is not None and wait and all(gate.wait for gate in plan.closed):
-                # The lock is kept: no copy begins meanwhile, after which all of the time would have to be waited again.
-                waiting(wait)
-                await asyncio.sleep(wait)
-                continue
-            if plan.closed:
-                raise _refused(model, plan)
-            quiet = life if to == "dual_write" else 0.0
-            if not plan.entities or await phases.move(connection, model.name, plan.entities, to, quiet=quiet):
-                return plan
+    async with _session(database_url) as connection:
+        plan = await _plan(connection, model, to, life)
+        if not plan.entities:
+            return plan
+        # Kept while it waits: no copy begins meanwhile, after which all of the time would have to be waited again.
+        async with lock(connection, _lock(model)):
+            while True:
+                plan = await _plan(connection, model, to, life)
+                wait = max((gate.wait for gate in plan.closed), default=0.0)
+                if waiting is not None and wait and all(gate.wait for gate in plan.closed):
+                    waiting(wait)
+                    await asyncio.sleep(wait)
+                elif plan.closed:
+                    raise _refused(model, plan)
+                elif await _record(connection, model, plan, life):
+                    return plan
+
+
+async def _record(connection: Connection, model: Model, plan: Plan, life: float) -> bool:
+    """Records a move; returns False where a copy has sent something since its gates were looked at."""
+    quiet = life if plan.to == "dual_write" else 0.0
+    return await phases.move(connection, model.name, plan.entities, plan.to, quiet=quiet)
 
 
 @asynccontextmanager

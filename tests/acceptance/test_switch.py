@@ -133,6 +133,23 @@ def test_a_killed_copy_counts_as_one_that_ended(prepared: Project) -> None:
     quick.here("verify").succeeded()
 
 
+def test_a_copy_that_runs_beside_others_keeps_the_phase_from_moving_back(prepared: Project) -> None:
+    project = captured(prepared)
+    project.here(*MOVE).succeeded()
+    with FaultProxy(project.dynamodb.endpoint_url) as proxy:
+        proxy.inject(Stall(), on="BatchExecuteStatement")
+        patient = project.through(AWS_ENDPOINT_URL=proxy.endpoint_url, MIGRATOR_PAGE_SECONDS="60")
+        with patient.start("copy") as process:
+            proxy.wait_for("BatchExecuteStatement", 1)
+            again = project.here(*MOVE)
+            project.here("rollback", "-y").failed(7, "the lock copy:shop is held by the session migrator copy")
+            process.kill()
+            process.communicate(timeout=60)
+        proxy.release()
+    assert again.succeeded().out == "shop: is in phase dual_write already\n"
+    project.here("rollback", "-y").succeeded()
+
+
 def test_a_turbo_copy_waits_for_what_relays_may_have_sent(prepared: Project) -> None:
     project = following(prepared).through(MIGRATOR_SIGNATURE_SECONDS="600")
     project.here("rollback", "-y").succeeded()
