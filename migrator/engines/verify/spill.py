@@ -32,7 +32,7 @@ _DIVISOR: Final = 16
 _HASHES: Final = 2**64
 _JOINED_BYTES: Final = 24 * 2**20
 """Of both sides' lines that are joined at once; as Python's objects they take about three times as much."""
-_BUFFERS_BYTES: Final = 32 * 2**20
+_BUFFERS_BYTES: Final = 8 * 2**20
 _LARGEST_BUFFER: Final = 64 * 1024
 _LEAST_BUFFER: Final = 4 * 1024
 BYTES_PER_LINE: Final = 128
