@@ -12,15 +12,21 @@ from migrator.engines.relay import Limits, Silent, relay
 from migrator.errors import ConfigurationError
 from migrator.reconcile import Times
 from tests.integration.engines.test_relay import change, drain, follow, waiting
+from tests.support.faults import Stall
 
 if TYPE_CHECKING:
     from typing import Self
 
     from migrator.errors import MigratorError
+    from tests.support.fault_proxy import FaultProxy
     from tests.support.migration import Migration
 
 RENAME = "UPDATE organizations SET name = name || '!'"
 FINISH = "UPDATE tasks SET status = 'completed', updated_at = now()"
+WAITING_FOR_ORGANIZATIONS = """
+SELECT count(*) FROM pg_locks
+WHERE NOT granted AND mode = 'AccessShareLock' AND relation = 'organizations'::regclass
+"""
 LENGTHEN = "ALTER TABLE organizations ALTER COLUMN name TYPE varchar(400)"
 
 
@@ -102,6 +108,26 @@ async def test_a_column_that_no_mapping_uses_may_come(miyabi: Migration) -> None
         await change(miyabi, "ALTER TABLE organizations ADD COLUMN remarks text DEFAULT 'none'", RENAME)
         await running.until(0)
         assert running.heard.refusals == []
+    assert await miyabi.differing() == []
+
+
+async def test_a_table_that_is_rewritten_is_not_taken_for_an_empty_one(miyabi: Migration, proxy: FaultProxy) -> None:
+    await follow(miyabi)
+    await change(miyabi, RENAME)
+    proxy.inject(Stall(), on="BatchGetItem", times=2)
+    draining = asyncio.create_task(drain(miyabi.through(proxy.endpoint_url), batch=1))
+    # Both of its hands wait for the target; the snapshots from which they write are still to be taken.
+    await asyncio.to_thread(proxy.wait_for, "BatchGetItem", 2)
+    async with miyabi.session() as session:
+        async with session.transaction():
+            await session.execute("ALTER TABLE organizations ADD COLUMN token uuid DEFAULT gen_random_uuid()")
+            await asyncio.to_thread(proxy.release)
+            async with asyncio.timeout(60):
+                while not await session.fetchval(WAITING_FOR_ORGANIZATIONS):
+                    assert not draining.done()
+                    await asyncio.sleep(0.02)
+        await draining
+    assert await waiting(miyabi) == 0
     assert await miyabi.differing() == []
 
 
