@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 BY_HAND = "the steps by hand"
 WARM_UP = 30
+RATES = (10, 50, 150)
+MODES: tuple[Mode, ...] = ("off", "background")
 
 
 class Taken(NamedTuple):
@@ -148,11 +150,30 @@ def run(url: str, commits: int, pause: float) -> dict[str, list[Taken]]:
     return {name: taken[WARM_UP:] for name, taken in found.items()}
 
 
+def under_load(url: str, mode: Mode, commits: int, rate: float) -> float:
+    """The milliseconds of CPU of the whole process, the mirror's thread included, per transaction at a steady rate."""
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    sessions = sessionmaker(engine)
+    with ExitStack() as stack:
+        do = adapted(mode, sessions, url, stack)
+        do(f"load-{mode}")
+        time.sleep(1.0)
+        cpu = time.process_time()
+        for number in range(commits):
+            began = time.perf_counter()
+            do(f"load-{mode}-{number}")
+            time.sleep(max(0.0, 1 / rate - (time.perf_counter() - began)))
+        time.sleep(1.0)
+        cpu = time.process_time() - cpu
+    engine.dispose()
+    return 1e3 * cpu / commits
+
+
 def main() -> None:
     """Measures every way and prints a table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--commits", type=int, default=300)
-    options.add_argument("--pause", type=float, default=0.03)
+    options.add_argument("--commits", type=int, default=150)
+    options.add_argument("--pause", type=float, default=0.08)
     chosen = options.parse_args()
     kept = scrub(os.environ)
     os.environ.clear()
@@ -164,6 +185,9 @@ def main() -> None:
             for table in MODEL.tables:
                 admin.apply(client, table, admin.plan(client, table))
         found = run(server.url, chosen.commits, chosen.pause)
+        loads = {
+            rate: [under_load(server.url, mode, 5 * rate, rate) for mode in ("off", "background")] for rate in RATES
+        }
     print(
         f"ms per transaction of one row, {chosen.commits} of each way in turn; beside them, what is added to the same"
     )
@@ -175,6 +199,9 @@ def main() -> None:
         peer_middle, peer_high, peer_cpu = figures(peer)
         added = f"{middle - peer_middle:+14.3f}{high - peer_high:+10.3f}{cpu:10.3f}{cpu - peer_cpu:+10.3f}"
         print(f"{name:24}{middle:10.3f}{high:10.3f}{added}")
+    print("\nms of CPU of the whole process per transaction in the background, and of these the mirror's")
+    for rate, (without, with_mirror) in loads.items():
+        print(f"{rate:6} per second{'':9}{with_mirror:10.3f}{with_mirror - without:10.3f}")
 
 
 def figures(taken: list[Taken]) -> tuple[float, float, float]:

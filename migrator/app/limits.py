@@ -15,6 +15,8 @@ class Limits:
         queue: rows that may wait.
         commit: rows that are named of one transaction; a transaction that touches more is not slowed down by them.
         batch: rows that are carried over at once.
+        gather: seconds for which rows that no commit waits for are gathered: a batch of ten costs little more than one
+            of a single row.
         hands: batches at once. Each holds two sessions of PostgreSQL.
         window: how far back marks are searched for, counted in marks.
         attempt: seconds that a batch may take.
@@ -29,6 +31,7 @@ class Limits:
     queue: int = 10_000
     commit: int = 100
     batch: int = 200
+    gather: float = 0.05
     hands: int = 2
     window: int = 10_000
     attempt: float = 5.0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+import asyncpg
 
 from migrator.dynamodb.client import Client
 from migrator.dynamodb.session import open_session
@@ -19,7 +21,7 @@ from migrator.postgres.identifiers import TableName
 from migrator.reconcile import Lookup, Reconciler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     import sqlalchemy as sa
 
@@ -50,15 +52,21 @@ class Place:
 
 @dataclass
 class Carried:
-    """What became of rows: marks settled and set aside, and rows left to the relay."""
+    """What became of rows: marks settled and set aside, rows left to the relay, and whether a table has changed."""
 
     mirrored: int = 0
     set_aside: int = 0
     left: Counter[Reason] = field(default_factory=Counter)
+    changed: bool = False
 
     def add(self, other: Carried) -> Carried:
         """This with another's figures added."""
-        return Carried(self.mirrored + other.mirrored, self.set_aside + other.set_aside, self.left + other.left)
+        return Carried(
+            self.mirrored + other.mirrored,
+            self.set_aside + other.set_aside,
+            self.left + other.left,
+            self.changed or other.changed,
+        )
 
 
 @asynccontextmanager
@@ -109,7 +117,7 @@ class Mirror:
         Raises:
             SourceError: PostgreSQL cannot be reached.
         """
-        with errors_explained("connect to the source"):
+        with _source():
             async with self._sessions.acquire() as connection:
                 standings = await phases.standings(connection, self._model.name)
         unfollowed = {
@@ -119,8 +127,8 @@ class Mirror:
         }
         self.followed = frozenset(entity.source_name for entity in self._model.entities) - unfollowed
 
-    async def inspect(self) -> bool:
-        """Looks at the tables and the capture on them; returns whether another table is refused than before.
+    async def inspect(self) -> None:
+        """Looks at the tables and the capture on them.
 
         A table that is not as the mapping declares it, or whose changes are not marked, is refused, and told of once:
         without marks, nothing would heal what the mirror misses.
@@ -132,7 +140,7 @@ class Mirror:
         refused: dict[str, str] = {}
         searches: dict[str, MarkSearch] = {}
         lookups: dict[str, Lookup] = {}
-        with errors_explained("connect to the source"):
+        with _source():
             async with self._sessions.acquire() as connection:
                 await state.require(connection)
                 captures = await capture.standing(connection, capture.wanted([self._model]))
@@ -155,7 +163,6 @@ class Mirror:
             _LOG.warning("rows of %s are left to the relay, their marks stay: %s", source, refused[source])
         for source in before.keys() - refused.keys():
             _LOG.info("rows of %s are mirrored again", source)
-        return before.keys() != refused.keys()
 
     async def carry(self, rows: Sequence[RowName]) -> Carried:
         """Reconciles what the marks of these rows touch, and settles them.
@@ -171,7 +178,12 @@ class Mirror:
                 left["refused"] += 1
             else:
                 wanted[found].append(row.key)
-        return (await self._carry(wanted)).add(Carried(left=left)) if wanted else Carried(left=left)
+        carried = Carried(left=left)
+        if wanted:
+            carried = carried.add(await self._carry(wanted))
+        if carried.changed:
+            await self.inspect()
+        return carried
 
     async def _carry(self, wanted: dict[MarkSearch, list[Key]]) -> Carried:
         try:
@@ -191,7 +203,7 @@ class Mirror:
         return carried
 
     async def _claimed(self, wanted: dict[MarkSearch, list[Key]]) -> Carried:
-        with errors_explained("connect to the source"):
+        with _source():
             async with (
                 self._sessions.acquire() as holding,
                 row_marks.claimed(holding, wanted, self._limits.window) as rows,
@@ -205,16 +217,25 @@ class Mirror:
                 await rows.claim.settle(settled.done, settled.reasons)
         for reason in set(settled.reasons.values()):
             _LOG.warning("marks are set aside: %s", reason)
-        left["contended"] += len(settled.left)
-        return Carried(len(settled.done), len(settled.reasons), left)
+        changed = sum(mark.source in settled.changed for mark in rows.claim.marks)
+        left += Counter({"refused": changed, "contended": len(settled.left) - changed})
+        return Carried(len(settled.done), len(settled.reasons), left, bool(settled.changed))
+
+
+@contextmanager
+def _source() -> Iterator[None]:
+    """Tells whatever the source's sessions raise in the block as a `SourceError`."""
+    try:
+        with errors_explained("connect to the source"):
+            yield
+    except asyncpg.InternalClientError as error:
+        # What asyncpg says of a session that the server ends at the moment at which it is used.
+        raise SourceError("the connection to PostgreSQL was lost", next_step="see that the server is up") from error
 
 
 async def _problem(connection: Connection, source: sa.Table, standing: Capture) -> str | None:
     """Why the rows of a table are not to be mirrored, and what to do."""
-    try:
-        differences = await catalog.compare(connection, source)
-    except SourceError as error:
-        differences = [str(error)]
+    differences = await catalog.compare(connection, source)
     if differences:
         return f"{'; '.join(differences)}. Run `alembic upgrade head`, or correct the mapping and run `migrate lint`."
     fault = next((fault for fault in standing.faults if fault.kind in _UNMARKED), None)

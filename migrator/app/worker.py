@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from migrator.app.breaker import Breaker
 from migrator.app.mirror import opened
-from migrator.errors import ConfigurationError, MigratorError, SourceError
+from migrator.errors import MigratorError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 
     from migrator.app.counts import Reason, Tally
     from migrator.app.limits import Limits
-    from migrator.app.mirror import Carried, Mirror, Place
+    from migrator.app.mirror import Mirror, Place
     from migrator.app.row_name import RowName
     from migrator.mapping import Model
 
 _LOG: Final = logging.getLogger("migrator.app")
-_GATHER_SECONDS: Final = 0.005
-"""How long rows that nobody waits for are gathered: their thread goes on undisturbed meanwhile."""
 _LAST_SECONDS: Final = 2.0
 
 
@@ -92,7 +90,7 @@ class Worker:
         if handed.done is not None or not self._signalled:
             self._signalled = True
             try:
-                self._loop.call_soon_threadsafe(self._signal, 0.0 if handed.done is not None else _GATHER_SECONDS)
+                self._loop.call_soon_threadsafe(self._signal, 0.0 if handed.done is not None else self._limits.gather)
             except RuntimeError:
                 # The loop has ended since: so has everything that waits in the queue.
                 self._leave_all()
@@ -208,7 +206,7 @@ class Worker:
             return
         try:
             async with asyncio.timeout(self._limits.attempt):
-                carried = await self._carry(mirror, rows)
+                carried = await mirror.carry(rows)
         except (MigratorError, TimeoutError) as error:
             self._tally.add(failures=1, left={"failed": len(rows)})
             if self._breaker.failed():
@@ -217,16 +215,6 @@ class Worker:
         self._tally.add(mirrored=carried.mirrored, set_aside=carried.set_aside, left=carried.left)
         if self._breaker.succeeded():
             _LOG.info("the mirror goes on")
-
-    @staticmethod
-    async def _carry(mirror: Mirror, rows: Sequence[RowName]) -> Carried:
-        """Carries rows over; where that fails because a table has changed, without the rows of that table."""
-        try:
-            return await mirror.carry(rows)
-        except (SourceError, ConfigurationError):
-            if not await mirror.inspect():
-                raise
-        return await mirror.carry(rows)
 
     def _leave_all(self, reason: Reason = "closed") -> None:
         """Leaves everything that is queued to the relay."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.migration import Migration
 
 PATIENCE: Final = 20.0
-LIMITS: Final = Limits(attempt=3.0, lease=0.2, inspection=0.4, rest=0.5, times=Times(request=2.0))
+LIMITS: Final = Limits(gather=0.005, attempt=3.0, lease=0.2, inspection=0.4, rest=0.5, times=Times(request=2.0))
 
 
 def until(what: Callable[[], bool]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -87,14 +87,30 @@ def test_a_request_that_arrives_late_does_no_harm(app: Application, proxy: Fault
 
 
 def test_sessions_on_the_source_that_are_cut_are_opened_again(app: Application) -> None:
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'migrator mirror'"
+    stop = Event()
+
+    def cuts() -> None:
+        while not stop.wait(0.05):
+            with app.sessions() as session:
+                session.execute(sa.text(cut))
+
     with app.mirrored(mode="inline", deadline=20.0) as writer:
         app.commit("org-1")
-        with app.sessions() as session:
-            cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'migrator mirror'"
-            session.execute(sa.text(cut))
-        for number in range(5):
-            app.commit(f"org-again-{number}")
-        assert writer.counts.mirrored > 1
+        thread = Thread(target=cuts)
+        thread.start()
+        for number in range(100):
+            app.commit(f"org-again-{number % 10}", name=str(number))
+        stop.set()
+        thread.join()
+        before = writer.counts
+
+        def mirrored() -> bool:
+            app.commit("org-after", name=str(writer.counts.touched))
+            return writer.counts.mirrored > before.mirrored
+
+        until(mirrored)
+        assert set(writer.counts.left) <= {"failed", "not_found", "resting"}, "the mirror has not ended"
     app.drain()
     assert app.differing() == []
 
