@@ -176,15 +176,17 @@ class Worker:
         self._wake.set()
 
     async def _hand(self, mirror: Mirror) -> None:
-        """Takes batch after batch, until it is to stop and nothing waits."""
+        """Takes batch after batch when it is woken, until it is to stop and nothing waits."""
         while True:
-            if not self._queue:
+            await self._wake.wait()
+            batch = self._take()
+            if not self._queue and not self._stopping.is_set():
+                # What comes from now on is gathered again, and wakes a hand in its time.
+                self._wake.clear()
+            if not batch:
                 if self._stopping.is_set():
                     return
-                self._wake.clear()
-                await self._wake.wait()
                 continue
-            batch = self._take()
             try:
                 await self._batch(mirror, list(dict.fromkeys(row for each in batch for row in each.rows)))
             finally:
