@@ -175,9 +175,7 @@ async def test_a_copy_in_a_phase_that_is_over_records_nothing_more(installed: Po
     async with installed.acquire() as connection:
         assert await phases.move(connection, "miyabi", ["USERS"], "dual_write")
     for late in (log.sending(1), log.settle(before[0], ("b",), Counts(1, 1), done=False)):
-        with pytest.raises(
-            GateError, match="USERS has moved from prepare to dual_write while"
-        ):
+        with pytest.raises(GateError, match="USERS has moved from prepare to dual_write while"):
             await late
     assert await log.ranges() == before
     live = log_of(installed, phase="dual_write")
