@@ -222,7 +222,10 @@ def _unmarked(
     table: TableName, recorded: Mapping[str, Any], present: Mapping[str, Any], *, truncated: bool
 ) -> Iterator[Fault]:
     """What has happened to the rows of a table that left no mark by itself."""
-    step = f"run: migrate verify --repair {table}"
+    step = (
+        f"drop the capture of {table} and create it anew (op.drop_capture, op.create_capture), then run: "
+        f"migrate copy --restart {table}"
+    )
     if truncated:
         yield Fault("truncated", f"{table} was truncated", step, resync=True)
     attached = [part["name"] for part in _by_name(present, without=recorded)]

@@ -29,7 +29,7 @@ def path_of(entity: Entity, standings: Mapping[str, Standing]) -> Path:
         raise GateError(
             f"{entity.source_name} cannot be copied: {entity.name} is in phase {phase}",
             safe="Nothing was done.",
-            next_step=f"migrate verify --repair {entity.source_name}",
+            next_step=f"migrate verify {entity.source_name}",
         )
     return PATHS[phase]
 

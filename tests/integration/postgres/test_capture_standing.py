@@ -233,7 +233,7 @@ async def test_a_partition_that_is_gone(captured: Connection, how: str) -> None:
     await captured.execute(how)
     (fault,) = (await on(captured, EVENTS)).faults
     assert "detached or dropped from Log.events since: Log.early" in fault.sentence
-    assert fault.next_step == "run: migrate verify --repair Log.events"
+    assert fault.next_step.endswith("then run: migrate copy --restart Log.events")
     await create(captured, EVENTS)
     await resynchronised(captured, "Log.events")
     assert await faults(captured, EVENTS) == []
