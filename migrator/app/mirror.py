@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
-
 from migrator.dynamodb.client import Client
 from migrator.dynamodb.session import open_session
-from migrator.errors import SourceError, UsageError
+from migrator.errors import UsageError
 from migrator.postgres import capture, catalog, phases, row_marks, state
 from migrator.postgres.connection import pool
 from migrator.postgres.errors import errors_explained
@@ -21,7 +19,7 @@ from migrator.postgres.identifiers import TableName
 from migrator.reconcile import Lookup, Reconciler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     import sqlalchemy as sa
 
@@ -117,7 +115,7 @@ class Mirror:
         Raises:
             SourceError: PostgreSQL cannot be reached.
         """
-        with _source():
+        with errors_explained("connect to the source"):
             async with self._sessions.acquire() as connection:
                 standings = await phases.standings(connection, self._model.name)
         unfollowed = {
@@ -140,7 +138,7 @@ class Mirror:
         refused: dict[str, str] = {}
         searches: dict[str, MarkSearch] = {}
         lookups: dict[str, Lookup] = {}
-        with _source():
+        with errors_explained("connect to the source"):
             async with self._sessions.acquire() as connection:
                 await state.require(connection)
                 captures = await capture.standing(connection, capture.wanted([self._model]))
@@ -203,7 +201,7 @@ class Mirror:
         return carried
 
     async def _claimed(self, wanted: dict[MarkSearch, list[Key]]) -> Carried:
-        with _source():
+        with errors_explained("connect to the source"):
             async with (
                 self._sessions.acquire() as holding,
                 row_marks.claimed(holding, wanted, self._limits.window) as rows,
@@ -220,17 +218,6 @@ class Mirror:
         changed = sum(mark.source in settled.changed for mark in rows.claim.marks)
         left += Counter({"refused": changed, "contended": len(settled.left) - changed})
         return Carried(len(settled.done), len(settled.reasons), left, bool(settled.changed))
-
-
-@contextmanager
-def _source() -> Iterator[None]:
-    """Tells whatever the source's sessions raise in the block as a `SourceError`."""
-    try:
-        with errors_explained("connect to the source"):
-            yield
-    except asyncpg.InternalClientError as error:
-        # What asyncpg says of a session that the server ends at the moment at which it is used.
-        raise SourceError("the connection to PostgreSQL was lost", next_step="see that the server is up") from error
 
 
 async def _problem(connection: Connection, source: sa.Table, standing: Capture) -> str | None:

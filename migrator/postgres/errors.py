@@ -148,6 +148,8 @@ _ANSWERS: Final[tuple[tuple[type[BaseException], _Answer], ...]] = (
     (asyncpg.PostgresError, _OTHER),
     (asyncpg.ClientConfigurationError, _SETTINGS),
     (asyncpg.InterfaceError, _LOST),
+    # The server ended the session in the middle of an answer.
+    (asyncpg.InternalClientError, _LOST),
     (ssl.SSLCertVerificationError, _CERTIFICATE),
     (ssl.SSLError, _NO_TLS),
 )
@@ -177,7 +179,7 @@ def errors_explained(
     """
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         # The bare class is asyncpg's own, for an argument that it cannot encode: a bug here, not the user's affair.
         if type(error) is asyncpg.DataError:
             raise
