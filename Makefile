@@ -27,7 +27,7 @@ demo: $(READY) ## a migration from nothing to proven equal, on embedded stores
 
 test: lint .migrator/dynoxide ## lint, then every test but the long proofs, with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(WORKERS)
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
