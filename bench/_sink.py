@@ -65,9 +65,6 @@ class Faults:
     seed: int = 1
 
 
-_NONE = Faults()
-
-
 @dataclass(frozen=True)
 class Sink:
     """Where the sink listens."""
@@ -90,7 +87,7 @@ def sink(*, keep: Path | None = None, faults: Faults | None = None) -> Iterator[
             requests without white space, as `migrate copy` does. Nothing goes wrong there.
         faults: what goes wrong; nothing if not given.
     """
-    with serving(_Adding, faults or _NONE) if keep is None else serving(_Keeping, keep) as url:
+    with serving(_Adding, faults or Faults()) if keep is None else serving(_Keeping, keep) as url:
         yield Sink(url)
 
 
@@ -182,30 +179,34 @@ class _Adding:
             return Reply(orjson.dumps(self._tally.report()))
         if operation == "DescribeTable":
             return Reply(_DESCRIBED)
-        if self._faults == _NONE:
-            return _answer("-", self._tally.keep(body), [])
-        ((table, requests),) = orjson.loads(body)["RequestItems"].items()
-        return self._write(table, requests)
+        return self._write(body)
 
-    def _write(self, table: str, requests: list[dict[str, Any]]) -> Reply:
+    def _write(self, body: bytes) -> Reply:
         """Takes a batch, unless something goes wrong."""
         taken = self._random.random() < 0.5  # noqa: PLR2004 - one in two
         match self._fault():
             case None:
-                self._tally.take(requests)
-                return _answer(table, len(requests), [])
-            case "unprocessed" if len(requests) > 1:
-                left = max(1, round(0.3 * len(requests)))
-                self._tally.take(requests[left:])
-                return _answer(table, len(requests) - left, requests[:left])
-            case "unprocessed" | "throttled":
+                return _answer("-", self._tally.keep(body), [])
+            case "unprocessed":
+                return self._write_some(body)
+            case "throttled":
                 return _error("ProvisionedThroughputExceededException", 400)
             case "late":
-                asyncio.get_running_loop().call_later(self._faults.late_seconds, self._tally.take, requests)
+                asyncio.get_running_loop().call_later(self._faults.late_seconds, self._tally.keep, body)
                 return Reply(cut=True)
             case fault:
-                self._tally.take(requests if taken else [])
+                if taken:
+                    self._tally.keep(body)
                 return _error("InternalServerError", 500) if fault == "failed" else Reply(cut=True)
+
+    def _write_some(self, body: bytes) -> Reply:
+        """Takes a part of a batch; one of which nothing could be taken is refused, as DynamoDB does."""
+        ((table, requests),) = orjson.loads(body)["RequestItems"].items()
+        left = max(1, round(0.3 * len(requests)))
+        if left == len(requests):
+            return _error("ProvisionedThroughputExceededException", 400)
+        self._tally.take(requests[left:])
+        return _answer(table, len(requests) - left, requests[:left])
 
     def _fault(self) -> str | None:
         """What befalls a request."""

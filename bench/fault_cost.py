@@ -62,7 +62,7 @@ def show(rows: int, seconds: dict[str, list[float]], received: dict[str, list[Re
     for name, took in seconds.items():
         each = median(took)
         same = all(came.digest == digest for came in received[name])
-        again = sum(came.items for came in received[name]) / len(received[name]) - items
+        again = sum(came.items for came in received[name]) / len(received[name]) - received[first][0].items
         print(
             f"{name:18}{each / items * 1e6:9.1f}{each / base:7.2f}{min(took) / items * 1e6:7.1f}"
             f"{min(took) / least:7.2f}{again:+9,.0f}  {'yes' if same else 'NO'}"
