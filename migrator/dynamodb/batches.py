@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from migrator.dynamodb.retry import Patience
 
 _ITEMS_PER_REQUEST: Final = 25
+_IN_FLIGHT: Final = 8
+"""Requests of one call under way at once. Several calls share the client's; what they would only queue costs a task."""
 # DynamoDB takes 16 MB a request.
 _BYTES_PER_REQUEST: Final = 15_000_000
 _BETWEEN_ITEMS: Final = b'}},{"PutRequest":{"Item":'
@@ -127,7 +129,7 @@ class BatchWriter:
         loop = asyncio.get_running_loop()
         job = Job(loop.time(), float("inf") if deadline is None else deadline)
         portions = self._portions(items)
-        workers = min(self._client.max_in_flight, -(-len(items) // _ITEMS_PER_REQUEST))
+        workers = min(_IN_FLIGHT, self._client.max_in_flight, -(-len(items) // _ITEMS_PER_REQUEST))
         try:
             await _side_by_side(self._work(portions, job) for _ in range(workers))
         except GaveUpError as error:
@@ -224,9 +226,8 @@ class BatchWriter:
             await self._reserve(group, guess, estimate, job)
         reserved = 0.0 if ahead else estimate
         sent = asyncio.get_running_loop().time()
-        deadline = min(job.deadline, self._client.patience().deadline)
         try:
-            answer = await self._ask(group.items, body, deadline)
+            answer = await self._ask(group.items, body, self._until(job))
         except ThrottledError as error:
             job.throttled = error
             self._settle(group, reserved, 0.0, 0.0, guess)
@@ -246,6 +247,10 @@ class BatchWriter:
         self._units_per_guess += _WEIGHT * (consumed / (guess * taken) - self._units_per_guess)
         self._units_per_item += _WEIGHT * (consumed / (len(group.items) * taken) - self._units_per_item)
         return await self._explain(left, group, sent, job) if left else left
+
+    def _until(self, job: Job) -> float:
+        """Until when attempts at one request are made."""
+        return min(job.deadline, asyncio.get_running_loop().time() + self._client.patience_seconds)
 
     def _body(self, items: Sequence[bytes]) -> bytes:
         """The body of a request for these items."""

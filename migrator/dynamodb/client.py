@@ -75,7 +75,7 @@ class Client:
         self.max_in_flight = max_in_flight
         self.counts = Counts()
         self._backoff = backoff or Backoff()
-        self._patience_seconds = patience
+        self.patience_seconds = patience
         self._credentials = CurrentCredentials(session)
         self._request_timeout = request_timeout
         self._signer = Signer(session.endpoint_url, session.region)
@@ -140,7 +140,7 @@ class Client:
 
     def patience(self, deadline: float | None = None) -> Patience:
         """The pauses between attempts at one thing, until the deadline or until this client's patience is over."""
-        return Patience(self._backoff, self._patience_seconds, deadline)
+        return Patience(self._backoff, self.patience_seconds, deadline)
 
     async def _send(self, attempt: Attempt, body: bytes, deadline: float) -> Response:
         """One attempt: takes a slot, signs, and sends unless the deadline has passed meanwhile."""

@@ -27,7 +27,7 @@ class Place:
         return f"DynamoDB in region {self.region} at {self.endpoint_url}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     """What was asked: the operation, the table where one is concerned, and the place."""
 

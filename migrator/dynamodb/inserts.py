@@ -123,7 +123,7 @@ class InsertWriter(BatchWriter):
     async def _put_alone(self, item: bytes, job: Job) -> None:
         """Puts an item whose statement was refused: the answer says whether it is the statement or the item."""
         try:
-            put = await self._put_where_absent(item, min(job.deadline, self._client.patience().deadline))
+            put = await self._put_where_absent(item, self._until(job))
         except InvalidRequestError as error:
             job.written.refused.append(Refused(item, error.code, error.message))
         else:

@@ -9,6 +9,8 @@ from migrator.dynamodb.limit import FoundLimit
 
 # What may be sent at once after a pause, in seconds of the rate: small, so that the first second keeps the limit too.
 _BURST_SECONDS: Final = 0.1
+# Those who wait are let through together, so many times a second: each wait costs more than its request does.
+_TICK_SECONDS: Final = 0.02
 # After a throttling nothing is sent for so long, so that DynamoDB's bucket holds a reserve again.
 _BREATH_SECONDS: Final = 0.2
 _LONGEST_BREATH: Final = 1.0
@@ -101,7 +103,7 @@ class Pace:
         # The rate grows only where it, and not the operator's limit, is what holds the work back.
         waited = now < moment <= self._bucket.moment(units)
         while now < min(moment, deadline):
-            await asyncio.sleep(min(moment, deadline) - now)
+            await asyncio.sleep(min(max(moment - now, _TICK_SECONDS), deadline - now))
             now, moment = time(), self._moment(units)
         if now < deadline:
             self._take(units, now, waited=waited)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+_DOUBLINGS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +21,25 @@ class Backoff:
     cap: float = 10.0
     random: random.Random = field(default_factory=random.Random)
 
-    def delays(self) -> Iterator[float]:
-        """Seconds to wait before the second attempt, the third, and so on, without end."""
-        ceiling = self.base
-        while True:
-            yield self.random.uniform(0, ceiling)
-            ceiling = min(self.cap, ceiling * 2)
+    def delay(self, attempts: int) -> float:
+        """Seconds to wait after so many attempts, before the next one."""
+        # Beyond some attempts the power is larger than any cap, and than a float.
+        return self.random.uniform(0, min(self.cap, self.base * 2.0 ** min(attempts - 1, _DOUBLINGS)))
 
 
 class Patience:
-    """The time that attempts at one thing may take. Holds how many were made, and the delays still to come.
+    """The time that attempts at one thing may take. Holds how many were made.
 
     `started` and `deadline` are moments of the running loop's `time()`; the deadline is the one given, or `seconds`
     from the start.
     """
 
+    __slots__ = ("_backoff", "_now", "attempts", "deadline", "started")
+
     def __init__(self, backoff: Backoff, seconds: float, deadline: float | None = None) -> None:
         self._now = asyncio.get_running_loop().time
         self.started = self._now()
-        self._delays = backoff.delays()
+        self._backoff = backoff
         self.deadline = self.started + seconds if deadline is None else deadline
         self.attempts = 1
 
@@ -51,7 +50,7 @@ class Patience:
 
     async def pause(self) -> bool:
         """Waits before the next attempt; returns False, at once, where its turn would come after the deadline."""
-        delay = next(self._delays)
+        delay = self._backoff.delay(self.attempts)
         if self._now() + delay >= self.deadline:
             return False
         await asyncio.sleep(delay)

@@ -106,9 +106,9 @@ def _doubtful(kind: Kind, names: Names, column: str) -> str:
     value = names.variable(column)
     match kind:
         case kinds.Instant(zone=True):
-            return f"{value}[4:5] != '-' or {value}[-3:] != '+00'"
+            return f"{value}[4] != '-' or {value}[-3:] != '+00'"
         case kinds.Instant() | kinds.Date():
-            return f"{value}[4:5] != '-' or {value}[-1:] == 'C'"
+            return f"{value}[4] != '-' or {value}[-1:] == 'C'"
         case Array():
             bounds = names.variable(column + BOUNDS)
             return f"{bounds} is not None and {bounds}.count('[') != {bounds}.count('[1:')"

@@ -15,6 +15,7 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import orjson
 
 from migrator.mapping import instant
@@ -36,10 +37,6 @@ class _Number(str):
     """A number of a document as it is written there: no digit of it has passed through a float."""
 
     __slots__ = ()
-
-
-def _refuse_constant(_name: str) -> object:
-    raise Doubt
 
 
 quote: Final = encode_basestring
@@ -74,31 +71,39 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-_exact: Final[dict[str, Any]] = {"parse_float": _Number, "parse_int": _Number, "parse_constant": _refuse_constant}
-# Without the look for white space around the document, which jsonb never has.
-_decode_jsonb: Final = json.JSONDecoder(**_exact).raw_decode
-_decode: Final = json.JSONDecoder(**_exact).decode
-_decode_json: Final = json.JSONDecoder(**_exact, object_pairs_hook=_unique).decode
+def _refuse_constant(_name: str) -> object:
+    raise Doubt
 
 
-def _typed_json(value: Any) -> AttributeValue:  # noqa: ANN401 - whatever JSON holds
+_decode_jsonb: Final = msgspec.json.Decoder(float_hook=_Number).decode
+_decode_json: Final = json.JSONDecoder(
+    parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant, object_pairs_hook=_unique
+).decode
+
+
+def _typed_json(value: Any, level: int = 0) -> AttributeValue:  # noqa: ANN401 - whatever JSON holds
     """A decoded value, typed as DynamoDB has it."""
     kind = type(value)
     if kind is str:
         return {"S": value}
-    if kind is _Number:
-        return {"N": value if len(value) < _PLAIN_DIGITS and value.isdigit() else _digits(value)}
     if kind is dict:
-        if "" in value:
+        if "" in value or level == _SHALLOW:
             raise Doubt
         return {
             "M": {
-                name: {"S": content} if type(content) is str else _typed_json(content)
+                name: {"S": content} if type(content) is str else _typed_json(content, level + 1)
                 for name, content in value.items()
             }
         }
+    if kind is int:
+        digits = str(value)
+        return {"N": digits if len(digits) <= _PLAIN_DIGITS else _digits(digits)}
+    if kind is _Number:
+        return {"N": _digits(str(value))}
     if kind is list:
-        return {"L": [_typed_json(member) for member in value]}
+        if level == _SHALLOW:
+            raise Doubt
+        return {"L": [_typed_json(member, level + 1) for member in value]}
     return _NULL if value is None else _TRUE if value else _FALSE
 
 
@@ -110,15 +115,21 @@ def _digits(text: str) -> str:
 
 def jsonb(text: str) -> str:
     """The wire's text of a jsonb document."""
-    if len(text) > _SHORT_KEY or text.count("{") + text.count("[") > _SHALLOW:
-        _inspect(_decode(text), 0)
-    return orjson.dumps(_typed_json(_decode_jsonb(text)[0])).decode("latin-1")
+    try:
+        value = _decode_jsonb(text)
+    except msgspec.MsgspecError:
+        # An integer of thousands of digits.
+        raise Doubt from None
+    if len(text) > _SHORT_KEY:
+        _inspect(value, 0)
+    return orjson.dumps(_typed_json(value)).decode("latin-1")
 
 
 def json_text(text: str) -> str:
     """The wire's text of a json document."""
-    _inspect(_decode(text), 0)
-    written = _typed(_typed_json(_decode_json(text)))
+    value = _decode_json(text)
+    _inspect(value, 0)
+    written = _typed(_typed_json(value))
     if ("\\ud" in text or "\\uD" in text) and SURROGATE.search(written):
         raise Doubt
     return octets(written)
@@ -226,9 +237,12 @@ def _typed(value: AttributeValue) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+_MINUTES: Final = {f"{hour:02}:{minute:02}": 3_600 * hour + 60 * minute for hour in range(24) for minute in range(60)}
+
+
 def unix(text: str) -> int:
     """Whole Unix seconds of an instant as PostgreSQL prints it."""
-    return instant.day_seconds(text[:10]) + int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
+    return instant.day_seconds(text[:10]) + _MINUTES[text[11:16]] + int(text[17:19])
 
 
 HELPERS: Final = (

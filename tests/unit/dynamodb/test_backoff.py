@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from itertools import islice
 
 import pytest
 
@@ -15,16 +14,24 @@ def seeded(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311 - nothing here is a secret
 
 
+def delays_of(backoff: Backoff, count: int) -> list[float]:
+    return [backoff.delay(attempts) for attempts in range(1, count + 1)]
+
+
 def test_delays_lie_below_a_ceiling_that_doubles_up_to_the_cap() -> None:
     ceilings = [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
     for seed in range(50):
-        delays = islice(Backoff(base=0.1, cap=1.0, random=seeded(seed)).delays(), 6)
+        delays = delays_of(Backoff(base=0.1, cap=1.0, random=seeded(seed)), 6)
         assert all(0 <= delay <= ceiling for delay, ceiling in zip(delays, ceilings, strict=True))
+
+
+def test_delays_stay_at_the_cap_after_any_number_of_attempts() -> None:
+    assert max(Backoff(cap=1.0, random=seeded(3)).delay(attempts) for attempts in (100, 10_000, 1_000_000)) <= 1.0
 
 
 def test_the_same_seed_gives_the_same_delays_and_another_one_others() -> None:
     def ten(seed: int) -> list[float]:
-        return list(islice(Backoff(random=seeded(seed)).delays(), 10))
+        return delays_of(Backoff(random=seeded(seed)), 10)
 
     assert ten(7) == ten(7)
     assert ten(7) != ten(8)
