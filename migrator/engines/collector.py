@@ -17,7 +17,6 @@ _ALLOCATIONS: Final = 500_000
 def seldom_collected() -> Iterator[None]:
     """Has the collector look seldom, and not at what is there already: it would go through every page that is held."""
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS, *before[1:])
     try:

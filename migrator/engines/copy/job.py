@@ -19,7 +19,7 @@ from migrator.engines.ranges import parts
 from migrator.engines.stores import live_table
 from migrator.errors import GateError
 from migrator.mapping import entity_fingerprint
-from migrator.postgres import capture, catalog, phases, state
+from migrator.postgres import capture, catalog, marks, phases, state
 from migrator.postgres.checkpoints import Counts, progress
 from migrator.postgres.connection import connect, pool
 from migrator.postgres.identifiers import TableName
@@ -211,7 +211,7 @@ async def copy(  # noqa: PLR0913 - what a run is made of
         for table, record in zip(tables, begun, strict=True):
             if record.finished_at is None:
                 await table.log.finish()
-        outcome.waiting = await _retry(crew)
+        outcome.waiting = await _retry(crew, control, tables)
     outcome.seconds = time.monotonic() - started
     return outcome
 
@@ -228,8 +228,11 @@ async def _work(crew: Crew, tasks: Sequence[Task], limits: Limits, listener: Lis
         outcome.tally.add(tally)
 
 
-async def _retry(crew: Crew) -> dict[str, int]:
+async def _retry(crew: Crew, control: Connection, tables: Sequence[_Table]) -> dict[str, int]:
     """Tries the rows again that were set aside; returns how many still are, by source."""
+    waiting = {table.entity.source_name: await marks.set_aside_count(control, table.log.source) for table in tables}
+    if not any(waiting.values()):
+        return waiting
     async with crew.open() as opened:
         return {source: (await table.retry_set_aside()).set_aside for source, table in opened.tables.items()}
 
