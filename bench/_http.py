@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer; `cut`: there is none, the connection is closed instead."""
+    """An answer, sent after so many seconds; `cut`: there is none, the connection is closed instead."""
 
     body: bytes = b""
     status: int = 200
     cut: bool = False
+    after: float = 0.0
 
 
 Handler = Callable[[str, bytes], Reply]
@@ -78,12 +79,17 @@ class _Exchange(asyncio.Protocol):
             if reply.cut:
                 self._transport.abort()
                 return
-            self._transport.write(
-                b"HTTP/1.1 %d -\r\nContent-Type: application/x-amz-json-1.0\r\n"
-                b"Content-Length: %d\r\nx-amz-crc32: %d\r\n\r\n"
-                % (reply.status, len(reply.body), zlib.crc32(reply.body))
-            )
-            self._transport.write(reply.body)
+            if reply.after:
+                asyncio.get_running_loop().call_later(reply.after, self._answer, reply)
+            else:
+                self._answer(reply)
+
+    def _answer(self, reply: Reply) -> None:
+        self._transport.write(
+            b"HTTP/1.1 %d -\r\nContent-Type: application/x-amz-json-1.0\r\n"
+            b"Content-Length: %d\r\nx-amz-crc32: %d\r\n\r\n" % (reply.status, len(reply.body), zlib.crc32(reply.body))
+        )
+        self._transport.write(reply.body)
 
 
 def _headers(head: bytearray) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import urllib.request
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,7 @@ class Faults:
         failed: answered with HTTP 500, half of them after the items were taken.
         cut: the connection is closed without an answer, half of them after the items were taken.
         late: the connection is closed, and the items are taken `late_seconds` later.
+        answer_seconds: how long every other request takes to be answered, which is no fault.
     """
 
     unprocessed: float = 0.0
@@ -62,6 +63,7 @@ class Faults:
     cut: float = 0.0
     late: float = 0.0
     late_seconds: float = 0.5
+    answer_seconds: float = 0.0
     seed: int = 1
 
 
@@ -186,7 +188,7 @@ class _Adding:
         taken = self._random.random() < 0.5  # noqa: PLR2004 - one in two
         match self._fault():
             case None:
-                return _answer("-", self._tally.keep(body), [])
+                return replace(_answer("-", self._tally.keep(body), []), after=self._faults.answer_seconds)
             case "unprocessed":
                 return self._write_some(body)
             case "throttled":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from migrator.dynamodb.retry import Patience
 
 _ITEMS_PER_REQUEST: Final = 25
-_IN_FLIGHT: Final = 8
+_IN_FLIGHT: Final = 16
 """Requests of one call under way at once. Several calls share the client's; what they would only queue costs a task."""
 # DynamoDB takes 16 MB a request.
 _BYTES_PER_REQUEST: Final = 15_000_000

@@ -69,7 +69,7 @@ class Client:
         backoff: Backoff | None = None,
         patience: float = 120.0,
         request_timeout: float = 30.0,
-        max_in_flight: int = 32,
+        max_in_flight: int = 64,
     ) -> None:
         self.place = session.place
         self.max_in_flight = max_in_flight
