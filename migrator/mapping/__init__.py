@@ -30,7 +30,7 @@ from migrator.mapping.entity import (
 )
 from migrator.mapping.errors import MappingError, Undecodable, Unencodable, Unfit
 from migrator.mapping.fingerprint import entity_fingerprint
-from migrator.mapping.forward import Row, WireItem, expiry, forward, owned_keys, row_key
+from migrator.mapping.forward import Row, WireItem, expiry, forward, owned_keys, row_key, told_keys
 from migrator.mapping.inverse import Inverse, differing_columns
 from migrator.mapping.item_witness import ItemWitness
 from migrator.mapping.kind import Form, RowValue
@@ -61,5 +61,5 @@ __all__ = [
     "Model", "N", "Null", "OnDemand", "Pattern", "Problem", "Projected", "Provisioned", "Query", "Row", "RowValue",
     "RowWitness", "S", "Selection", "Table", "Undecodable", "Unencodable", "Unfit", "WireItem",
     "claims", "differing_columns", "entity_fingerprint", "expiry", "forward", "lint", "only", "owned_keys", "plain",
-    "plain_item", "row_from_json", "row_key", "to_text", "without",
+    "plain_item", "row_from_json", "row_key", "to_text", "told_keys", "without",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
@@ -60,6 +60,15 @@ def owned_keys(entity: Entity, row: Row) -> list[WireItem]:
     """The key of each item that the row owns, whether or not the item's condition holds now."""
     composer = _Composer(entity, row)
     return [composer.key(item) for item in entity.plan.items]
+
+
+def told_keys(entity: Entity, row: Row) -> list[WireItem]:
+    """The keys that a row tells of, of which columns may be None as unknown: those of items that have a key by it."""
+    composer, keys = _Composer(entity, row), []
+    for item in entity.plan.items:
+        with suppress(Unencodable):
+            keys.append(composer.key(item))
+    return keys
 
 
 def expiry(plan: Plan, row: Row) -> int | None:

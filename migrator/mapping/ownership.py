@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from migrator.mapping.errors import Unfit
 from migrator.mapping.forward import key_text
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from migrator.mapping.entity import Entity
     from migrator.mapping.forward import Row, WireItem
     from migrator.mapping.plan import BoundItem
-
-_NOTHING: Final[dict[str, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -38,19 +36,34 @@ def claims(entities: Iterable[Entity], key: WireItem) -> Iterator[Claim]:
 
     A claim is only that: the row owns the key if it exists and encoding it gives the key again, byte for byte.
     """
+    texts = {name: value.get("S", "") for name, value in key.items()}
     for entity in entities:
         for item in entity.plan.items:
-            values = key_values(item, key)
-            if values is not None:
-                yield Claim(entity, item.number, values)
+            for name, prefix in item.prefixes:
+                if not texts.get(name, "").startswith(prefix):
+                    # Most keys are of another item: that is told without looking further.
+                    break
+            else:
+                values = key_values(item, key)
+                if values is not None:
+                    yield Claim(entity, item.number, values)
+
+
+def columns_told(claim: Claim, key: WireItem) -> Row:
+    """What a key tells of the columns of its row.
+
+    Of one that it holds in part, such as an instant to the second, it is a value that the column may have had. Whether
+    a row with these columns has the very key is still to be seen.
+    """
+    told: Row = {}
+    for slot in claim.entity.plan.items[claim.number].keys:
+        if slot.attribute.type == "S":
+            told |= slot.template.left(key[slot.attribute.name]["S"])
+    return told | claim.values
 
 
 def key_values(item: BoundItem, key: WireItem) -> Row | None:
     """The columns' values that an item's key holds whole; None where the key is not of the item's templates."""
-    for name, prefix in item.prefixes:
-        # Most keys are of another item: that is told without looking further.
-        if not key.get(name, _NOTHING).get("S", "").startswith(prefix):
-            return None
     values: Row = {}
     for slot in item.keys:
         value = key.get(slot.attribute.name)

@@ -25,14 +25,11 @@ class KeyTemplate:
         self.text = text
         self.parts = _parse(text, kind_of)
         self.fields = tuple(part for part in self.parts if isinstance(part, Field))
+        # The columns it uses, each once.
+        self.columns = tuple(dict.fromkeys(field.column for field in self.fields))
         self._pattern = re.compile(
             "".join(re.escape(part) if isinstance(part, str) else f"({part.pattern})" for part in self.parts), re.DOTALL
         )
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns it uses, each once."""
-        return tuple(dict.fromkeys(field.column for field in self.fields))
 
     @property
     def prefix(self) -> str:
@@ -55,18 +52,27 @@ class KeyTemplate:
 
     def parse(self, text: str) -> dict[str, RowValue] | None:
         """The values of the lossless fields, or None where the text is not of this template."""
-        match = self._pattern.fullmatch(text)
-        if match is None:
+        found = self._read(text)
+        if found is None:
             return None
         values: dict[str, RowValue] = {}
-        for field, found in zip(self.fields, match.groups(), strict=True):
-            try:
-                value = field.parse(found)
-            except Unfit:
-                return None
+        for field, value in found:
             if field.lossless and values.setdefault(field.column, value) != value:
                 return None
         return values
+
+    def left(self, text: str) -> dict[str, RowValue]:
+        """What the text says of each column: of a lossy field, one of the values that it may have had."""
+        return {field.column: value for field, value in self._read(text) or ()}
+
+    def _read(self, text: str) -> list[tuple[Field, RowValue]] | None:
+        match = self._pattern.fullmatch(text)
+        if match is None:
+            return None
+        try:
+            return [(field, field.parse(part)) for field, part in zip(self.fields, match.groups(), strict=True)]
+        except Unfit:
+            return None
 
 
 def _parse(text: str, kind_of: Callable[[str], Kind]) -> tuple[str | Field, ...]:

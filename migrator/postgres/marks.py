@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from migrator.postgres.catalog import LiveColumn
+    from migrator.postgres.catalog import LiveColumn, LiveTable
     from migrator.postgres.connection import Connection
 
 
@@ -50,9 +50,31 @@ def value_expression(column: LiveColumn, document: str) -> str:
     return f"({document} ->> {literal(column.name)})::{column.base_type}"
 
 
-def key_expression(key_columns: Sequence[str], document: str) -> str:
-    """Return SQL for the primary key in a mark, as the text array that `RowSource.by_keys` takes for a key."""
-    return f"ARRAY[{', '.join(f'{document} ->> {literal(name)}' for name in key_columns)}]"
+async def document_expression(connection: Connection, live: LiveTable, columns: Sequence[str], given: str) -> str:
+    """Return SQL for what a mark holds of a row (jsonb), made by the very expressions of the trigger.
+
+    Args:
+        connection: a session on the source.
+        live: the table.
+        columns: which of its columns.
+        given: SQL for each one's text, with `{}` for its place in `columns`.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached, or the role may not use the toolkit's schema.
+    """
+    with errors_explained(f"see how {live.table} is marked", connection=connection, privileges=OWN_TABLES):
+        forms = await connection.fetch(
+            "SELECT name, value FROM migrator.captured_columns($1::oid, $2::text[])", live.oid, list(columns)
+        )
+    types = {column.name: column.declared_type for column in live.columns}
+    parts = (
+        # Without a text there is no value, not even one of a domain that has no NULL.
+        f"{literal(form['name'])}, CASE WHEN {text} IS NOT NULL THEN "
+        + form["value"].replace("%s", f"{text}::{types[form['name']]}")
+        + " END"
+        for form, text in ((form, f"{given.format(place)}::text") for place, form in enumerate(forms))
+    )
+    return f"jsonb_build_object({', '.join(parts)})"
 
 
 async def set_aside(connection: Connection, source: str, *, limit: int) -> list[Mark]:

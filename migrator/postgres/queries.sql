@@ -287,6 +287,25 @@ ORDER BY id
 LIMIT $2
 FOR UPDATE SKIP LOCKED
 
+-- name: make_marks
+-- Marks rows of the source $1 as changed: their keys since $2 (null: gone, or not known) and before $3, as JSON.
+INSERT INTO migrator.marks (source, operation, row_key, old_key)
+SELECT $1, CASE WHEN row_key IS NULL THEN 'delete' ELSE 'update' END::migrator.operation, row_key::jsonb, old_key::jsonb
+FROM unnest($2::text[], $3::text[]) AS missed(row_key, old_key)
+RETURNING id
+
+-- name: claim_these_marks
+-- Locks those of the marks $1 that wait and that nobody else works on.
+SELECT id, source, operation::text, row_key::text, old_key::text, marked_at
+FROM migrator.marks
+WHERE reason IS NULL AND id = ANY ($1)
+ORDER BY id
+FOR UPDATE SKIP LOCKED
+
+-- name: waiting_marks
+-- Those of the marks $1 that wait, locked or not.
+SELECT id FROM migrator.marks WHERE reason IS NULL AND id = ANY ($1)
+
 -- name: delete_marks
 -- Deletes the marks $1.
 DELETE FROM migrator.marks WHERE id = ANY ($1)

@@ -11,6 +11,7 @@ import asyncpg
 from migrator.errors import UsageError
 from migrator.postgres.errors import OWN_TABLES, errors_explained
 from migrator.postgres.identifiers import literal
+from migrator.postgres.marks import document_expression
 from migrator.postgres.pending import Claim, PendingMark
 
 if TYPE_CHECKING:
@@ -38,26 +39,19 @@ async def search(connection: Connection, live: LiveTable) -> MarkSearch:
     Raises:
         SourceError: PostgreSQL cannot be reached, or the role may not use the toolkit's schema.
     """
-    with errors_explained(f"see how {live.table} is marked", connection=connection, privileges=OWN_TABLES):
-        forms = await connection.fetch(
-            "SELECT name, value FROM migrator.captured_columns($1::oid, $2::text[])", live.oid, list(live.key)
-        )
-    types = {column.name: column.declared_type for column in live.columns}
-    given = ", ".join(
-        f"{literal(form['name'])}, " + form["value"].replace("%s", f"wanted.k{place}::text::{types[form['name']]}")
-        for place, form in enumerate(forms)
-    )
-    marked = ", ".join(f"{literal(form['name'])}, marks.old_key -> {literal(form['name'])}" for form in forms)
-    arrays = ", ".join(f"${place + 1}::text[]" for place in range(len(forms)))
-    names = ", ".join(f"k{place}" for place in range(len(forms)))
+    count = len(live.key)
+    given = await document_expression(connection, live, live.key, "wanted.k{}")
+    marked = ", ".join(f"{literal(name)}, marks.old_key -> {literal(name)}" for name in live.key)
+    arrays = ", ".join(f"${place + 1}::text[]" for place in range(count))
+    names = ", ".join(f"k{place}" for place in range(count))
     statement = (
         "SELECT given.number, marks.id, marks.source, marks.operation::text, marks.row_key::text, "  # noqa: S608 - quoted
         "marks.old_key::text, marks.marked_at "
-        f"FROM (SELECT number, jsonb_build_object({given}) AS key "
+        f"FROM (SELECT number, {given} AS key "
         f"FROM unnest({arrays}) WITH ORDINALITY AS wanted({names}, number)) AS given "
         f"JOIN migrator.marks ON coalesce(marks.row_key, jsonb_build_object({marked})) = given.key "
-        f"WHERE marks.reason IS NULL AND marks.source = ${len(forms) + 1} "
-        f"AND marks.id > (SELECT last_value FROM migrator.marks_id_seq) - ${len(forms) + 2}::bigint "
+        f"WHERE marks.reason IS NULL AND marks.source = ${count + 1} "
+        f"AND marks.id > (SELECT last_value FROM migrator.marks_id_seq) - ${count + 2}::bigint "
         "ORDER BY marks.id FOR UPDATE OF marks SKIP LOCKED"
     )
     return MarkSearch(str(live.table), statement)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from migrator.mapping import Unencodable, owned_keys
+from migrator.mapping import told_keys
 from migrator.postgres import pending
 from migrator.reconcile.item_key import ItemKey
 
@@ -55,9 +55,5 @@ class Touched:
                 self.reasons[mark.id] = "TRUNCATE leaves no keys: the table has to be brought up to date as a whole"
 
     def _take_old(self, mark: int, lookup: Lookup, row: Row) -> None:
-        try:
-            keys = owned_keys(lookup.entity, row)
-        except Unencodable:
-            # A key that no item can have: no item was ever written for the row as it was.
-            return
-        self.old_keys[mark] |= {ItemKey.of(lookup.entity.table, key) for key in keys}
+        # Where there is none, no item can have it; or the mark names one item of a row of which no more is known.
+        self.old_keys[mark] |= {ItemKey.of(lookup.entity.table, key) for key in told_keys(lookup.entity, row)}
