@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from migrator.engines import relay
     from migrator.engines.copy import Path, Settled
-    from migrator.engines.verify import Read
+    from migrator.engines.verify import Read, Repaired
     from migrator.errors import MigratorError
     from migrator.postgres.pending import Backlog
 
@@ -47,6 +47,13 @@ def verify_progress() -> Iterator[VerifyProgress]:
     """Show on stderr how far a verification is, while the block runs."""
     with _display(SpinnerColumn()) as shown:
         yield VerifyProgress(shown)
+
+
+@contextmanager
+def repair_progress(suspects: int) -> Iterator[RepairProgress]:
+    """Show on stderr how far a repair of so many keys is, while the block runs."""
+    with _display(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as shown:
+        yield RepairProgress(shown, suspects)
 
 
 @contextmanager
@@ -202,3 +209,20 @@ class VerifyProgress:
             self._lines.offer(line)
         else:
             self._display.update(self._task, description=line)
+
+
+class RepairProgress:
+    """A listener of a repair. It holds how many keys there are to look at."""
+
+    def __init__(self, display: Progress | None, suspects: int) -> None:
+        self._display = display
+        self._lines = _Lines()
+        self._suspects = suspects
+        self._task = None if display is None else display.add_task("repairing", total=suspects)
+
+    def __call__(self, done: Repaired) -> None:
+        """So much is done."""
+        if self._display is None or self._task is None:
+            self._lines.offer(f"repaired {done.examined:,} of {self._suspects:,} keys, {done.written:,} items written")
+        else:
+            self._display.update(self._task, completed=done.examined)

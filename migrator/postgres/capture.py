@@ -35,6 +35,8 @@ Kind: TypeAlias = Literal[
     "partitions",
     "altered",
 ]
+_HEALED: Final[frozenset[Kind]] = frozenset({"truncated", "rewritten", "partitions", "altered"})
+"""What is over when the target has been brought up to date, with nothing to install."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ class Capture:
     def stands(self) -> bool:
         """Whether every change since it was installed is marked, with all that the mapping needs."""
         return not self.faults
+
+    @property
+    def in_the_way(self) -> tuple[Fault, ...]:
+        """The faults that have to be mended before the table can be accepted as it is (`accept`)."""
+        return tuple(fault for fault in self.faults if fault.kind not in _HEALED)
 
     @property
     def absent(self) -> bool:
@@ -223,8 +230,8 @@ def _unmarked(
 ) -> Iterator[Fault]:
     """What has happened to the rows of a table that left no mark by itself."""
     step = (
-        f"drop the capture of {table} and create it anew (op.drop_capture, op.create_capture), then run: "
-        f"migrate copy --restart {table}"
+        f"run: migrate verify --repair {table}; before dual_write, drop its capture and create it anew "
+        f"(op.drop_capture, op.create_capture), then run: migrate copy --restart {table}"
     )
     if truncated:
         yield Fault("truncated", f"{table} was truncated", step, resync=True)

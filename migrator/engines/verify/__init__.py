@@ -5,6 +5,8 @@ on disk, and joined partition by partition. The digests are of testimonies (`mig
 decoded to what their rows hold, by code that shares nothing with the encoder that wrote them. What does not match is a
 suspect and is judged by itself: the item and the row are read again, and only a difference that is still there is
 reported, attribute by attribute.
+
+What differs can be repaired: a mark is made for it as if it had changed just now, and is settled as every mark is.
 """
 
 from __future__ import annotations
@@ -12,5 +14,21 @@ from __future__ import annotations
 from migrator.engines.verify.crew import Read
 from migrator.engines.verify.findings import Difference, Report, Verdict
 from migrator.engines.verify.job import Scope, verify
+from migrator.engines.verify.repair import Repaired, repair
+from migrator.engines.verify.resync import Outlook, accept, look
+from migrator.engines.verify.suspects import Suspects
 
-__all__ = ["Difference", "Read", "Report", "Scope", "Verdict", "verify"]
+__all__ = [
+    "Difference",
+    "Outlook",
+    "Read",
+    "Repaired",
+    "Report",
+    "Scope",
+    "Suspects",
+    "Verdict",
+    "accept",
+    "look",
+    "repair",
+    "verify",
+]

@@ -55,6 +55,8 @@ class Report:
     """Rows past their TTL: their items may be there or not."""
     read_units: float = 0.0
     differences: list[Difference] = field(default_factory=list)
+    followed: bool = False
+    """Whether PostgreSQL's changes are carried over in the phase: what differs can be repaired then."""
     suspects: int = 0
     """Keys that did not match in the passes, most of which may only have changed meanwhile."""
     unjudged: int = 0

@@ -20,6 +20,7 @@ from migrator.engines.stores import live_table
 from migrator.engines.verify.crew import Crew, KeyRange, Read, Segment
 from migrator.engines.verify.findings import Difference, Report, Verdict
 from migrator.engines.verify.judge import BATCH, SEVERAL_ROWS, Judge
+from migrator.engines.verify.resync import unfollowed
 from migrator.engines.verify.spill import Spill
 from migrator.mapping import claims
 from migrator.postgres import catalog, state, verifications
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from migrator.engines.stores import Stores
     from migrator.engines.verify.spill import Mismatch
+    from migrator.engines.verify.suspects import Suspects
     from migrator.mapping import Entity, Model, Table
     from migrator.postgres.connection import Connection
 
@@ -52,13 +54,14 @@ class Scope:
     workers: int = 1
 
 
-async def verify(
+async def verify(  # noqa: PLR0913 - what a run is made of
     model: Model,
     entities: Sequence[Entity],
     stores: Stores,
     *,
     mappings: str,
     scope: Scope,
+    suspects: Suspects | None = None,
     listener: Callable[[Read], None] = lambda _: None,
 ) -> Report:
     """Compares the items of these entities with their rows, both ways, and records the result.
@@ -69,6 +72,7 @@ async def verify(
         stores: the source and the target.
         mappings: the module that defines the model, for worker processes to import.
         scope: how to read.
+        suspects: is given the keys that differ, or may do so: those that a repair could put right, however many.
         listener: is told how many rows and items are read.
 
     Raises:
@@ -84,6 +88,7 @@ async def verify(
         await state.require(control)
         parties = [await _party(control, model, table, entities) for table in _tables(entities)]
         started = await verifications.now(control)
+        report.followed = not await unfollowed(control, model, entities)
         client = await stack.enter_async_context(Client(await asyncio.to_thread(stores.target)))
         for party in parties:
             await check(client, party.table.name)
@@ -94,7 +99,7 @@ async def verify(
         for party in parties:
             report.spilled += party.spill.bytes_on_disk
         for party in parties:
-            await party.judge(Judge(party.table, party.lookups, client, sessions, run.now), report)
+            await party.judge(Judge(party.table, party.lookups, client, sessions, run.now), report, suspects)
         report.seconds = time.monotonic() - began
         await verifications.record(
             control,
@@ -174,8 +179,8 @@ class _Party:
     items: int
     spill: Spill
 
-    async def judge(self, judge: Judge, report: Report) -> None:
-        """Joins both sides, and judges what does not match."""
+    async def judge(self, judge: Judge, report: Report, differing: Suspects | None) -> None:
+        """Joins both sides, and judges what does not match; `differing` is given what differs or was not judged."""
         suspects: list[bytes] = []
         judged = 0
         for mismatch in self.spill.mismatches():
@@ -186,13 +191,15 @@ class _Party:
                 report.found(self._collision(mismatch))
             elif judged + len(suspects) >= MAX_JUDGED:
                 report.unjudged += 1
+                if differing is not None:
+                    differing.add(self.table.name, mismatch.key)
             else:
                 suspects.append(mismatch.key)
             if len(suspects) == BATCH:
-                await _judge(judge, suspects, report)
+                await _judge(judge, suspects, report, differing)
                 judged += len(suspects)
                 suspects.clear()
-        await _judge(judge, suspects, report)
+        await _judge(judge, suspects, report, differing)
 
     def _concerns(self, mismatch: Mismatch) -> bool:
         """Whether a key is of the entities that are verified; an item of another one in the same table is not."""
@@ -222,9 +229,11 @@ async def _party(control: Connection, model: Model, table: Table, entities: Sequ
     return _Party(table, lookups, model.of_table(table), rows, items, Spill(items))
 
 
-async def _judge(judge: Judge, suspects: Sequence[bytes], report: Report) -> None:
-    for difference in await judge.judge(suspects):
+async def _judge(judge: Judge, suspects: Sequence[bytes], report: Report, differing: Suspects | None) -> None:
+    for key, difference in (await judge.judge(suspects)).items():
         report.found(difference)
+        if differing is not None and difference.verdict is not Verdict.UNVERIFIABLE:
+            differing.add(judge.table.name, key)
 
 
 def _scope(entities: Sequence[Entity]) -> dict[str, object]:

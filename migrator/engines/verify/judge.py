@@ -70,17 +70,21 @@ class Judge:
             key.name for index in table.indexes for key in (index.partition_key, index.sort_key) if key is not None
         }
 
-    async def judge(self, lines: Sequence[bytes]) -> list[Difference]:
-        """What is wrong with these keys, at most `BATCH` of them; a key that is in order by now gives nothing."""
-        keys = [dict(zip(self._names, orjson.loads(line), strict=True)) for line in lines]
+    def key(self, line: bytes) -> WireItem:
+        """The key that a line stands for."""
+        return dict(zip(self._names, orjson.loads(line), strict=True))
+
+    async def judge(self, lines: Sequence[bytes]) -> dict[bytes, Difference]:
+        """What is wrong with these keys, at most `BATCH` of them, by key; one that is in order by now is left out."""
+        keys = [self.key(line) for line in lines]
         items = await batch_get(self._client, self.table.name, keys)
         actual = {key_line(item, self._names): item for item in items}
         expected = await self._expected(keys)
-        found = (
-            self._compare(key, expected[number], actual.get(line))
+        found = {
+            line: self._compare(key, expected[number], actual.get(line))
             for number, (line, key) in enumerate(zip(lines, keys, strict=True))
-        )
-        return [difference for difference in found if difference is not None]
+        }
+        return {line: difference for line, difference in found.items() if difference is not None}
 
     async def _expected(self, keys: Sequence[WireItem]) -> list[_Expected]:
         """What the rows that could own these keys say of them."""

@@ -53,7 +53,7 @@ async def judged(item: WireItem) -> list[Difference]:
 
     async with Client(session(), transport=holds) as client:
         one = Judge(TABLE, {ENTITY.name: OneRow(ENTITY)}, client, None, 0)
-        return await one.judge([key_line(item, TABLE.key_attributes)])
+        return list((await one.judge([key_line(item, TABLE.key_attributes)])).values())
 
 
 def test_a_suspect_that_is_in_order_by_now_is_dropped() -> None:

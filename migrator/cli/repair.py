@@ -1,0 +1,163 @@
+"""`migrate verify --repair`: what differs is shown, the question asked, the repair made, and all verified again."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+import rich_click as click
+
+from migrator.cli import verification
+from migrator.cli.options import confirm
+from migrator.cli.output import print_json, printable
+from migrator.cli.progress import repair_progress
+from migrator.engines.verify import Outlook, Repaired, Report, Suspects, Verdict, accept, look, repair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from migrator.cli.moves import Asked
+    from migrator.cli.work import Work
+    from migrator.engines.stores import Stores
+    from migrator.engines.verify import Scope
+    from migrator.reconcile import Times
+
+SHOWN: Final = 5
+
+
+@dataclass
+class _Case:
+    """One model: how capture stood before the latest verification, what it found, and what was repaired before it."""
+
+    work: Work
+    suspects: Suspects
+    outlook: Outlook
+    report: Report
+    before: Report
+    repaired: Repaired | None = None
+
+
+def repair_all(works: Sequence[Work], stores: Stores, scope: Scope, times: Times, asked: Asked) -> bool:
+    """Verify, repair, verify again; return whether target and source are equal then.
+
+    Raises:
+        GateError: the phase does not allow it.
+        UsageError: there is nobody to ask.
+    """
+    with ExitStack() as stack:
+        outlooks = [_look(work, stores) for work in works]
+        cases = [
+            _examine(work, outlook, stores, scope, stack.enter_context(Suspects()), asked)
+            for work, outlook in zip(works, outlooks, strict=True)
+        ]
+        differing = [case for case in cases if len(case.suspects)]
+        if differing and not asked.dry_run:
+            confirm(_question(differing), yes=asked.yes, no_input=asked.no_input)
+            for case in differing:
+                _repair(case, stores, scope, times, asked)
+        accepted = [] if asked.dry_run else _accept(cases, stores)
+        if asked.as_json:
+            print_json({"models": [_as_json(case, accepted) for case in cases]})
+        return all(case.report.clean for case in cases)
+
+
+def _look(work: Work, stores: Stores) -> Outlook:
+    """How capture stands before a verification: only what has happened by now is accepted after it."""
+    return asyncio.run(look(work.model, work.entities, stores))
+
+
+def _examine(work: Work, outlook: Outlook, stores: Stores, scope: Scope, suspects: Suspects, asked: Asked) -> _Case:
+    report = verification.compare(work, stores, scope, suspects)
+    if not asked.as_json:
+        verification.show(work, report, steps=asked.dry_run or not len(suspects))
+    return _Case(work, suspects, outlook, report, report)
+
+
+def _question(cases: Sequence[_Case]) -> str:
+    keys = sum(len(case.suspects) for case in cases)
+    return f"Bring {keys:,} keys of {', '.join(case.work.model.name for case in cases)} in order?"
+
+
+def _repair(case: _Case, stores: Stores, scope: Scope, times: Times, asked: Asked) -> None:
+    work = case.work
+    with repair_progress(len(case.suspects)) as progress:
+        repairing = repair(work.model, work.entities, stores, case.suspects, times=times, listener=progress)
+        case.repaired = asyncio.run(repairing)
+    if not asked.as_json:
+        for line in _sentences(case.repaired):
+            click.echo(f"{work.model.name}: {line}")
+    case.outlook = _look(work, stores)
+    case.report = verification.compare(work, stores, scope)
+    if not asked.as_json:
+        verification.show(work, case.report)
+    for table, key in case.repaired.alone_keys[:SHOWN]:
+        text = shlex.quote(orjson.dumps(key).decode())
+        command = f"aws dynamodb delete-item --table-name {shlex.quote(table)} --key {text}"
+        click.echo(f"next: where nobody else needs it: {printable(command)}", err=True)
+
+
+def _sentences(done: Repaired) -> Iterator[str]:
+    """What a repair has done."""
+    marked = ", ".join(f"{count:,} {verdict.value}" for verdict, count in _counts(done)) or "none differs any more"
+    yield (
+        f"{done.examined:,} keys looked at, {marked}; {done.written:,} items and tombstones written in "
+        f"{done.seconds:,.1f} s"
+    )
+    for reason, count in done.set_aside.items():
+        yield f"{count:,} set aside: {reason}"
+    if done.waiting:
+        yield f"{done.waiting:,} changes left to relays: others write to the same keys"
+    if done.alone:
+        yield f"{done.alone:,} items left alone, since no row of the mapping can own them"
+
+
+def _counts(done: Repaired) -> list[tuple[Verdict, int]]:
+    """How many keys were marked, by verdict, in the order of the verdicts."""
+    return [(verdict, done.marked[verdict]) for verdict in Verdict if done.marked[verdict]]
+
+
+def _accept(cases: Sequence[_Case], stores: Stores) -> list[str]:
+    """Accept the tables that were found equal as they are; return those on which something had happened unmarked.
+
+    A table of several models is accepted where all of them are equal.
+    """
+    unequal = {seen.source for case in cases if not case.report.clean for seen in case.outlook.seen.values()}
+    accepted: dict[str, None] = {}
+    for case in cases:
+        sources = [source for source, seen in case.outlook.seen.items() if seen.source not in unequal]
+        asyncio.run(accept(stores, [case.outlook.seen[source] for source in sources]))
+        accepted |= dict.fromkeys(source for source in sources if source in case.outlook.demanding)
+        for source, faults in case.outlook.faults.items():
+            for fault in faults:
+                click.echo(f"warning: {fault.sentence}: what changes {source} is not marked", err=True)
+                click.echo(f"next: {fault.next_step}, then migrate verify --repair {source}", err=True)
+    if accepted:
+        click.echo(f"done: every change of {', '.join(accepted)} counts as marked again", err=True)
+    return list(accepted)
+
+
+def _as_json(case: _Case, accepted: Sequence[str]) -> dict[str, Any]:
+    done = case.repaired
+    sources = {entity.source_name for entity in case.work.entities}
+    return {
+        **verification.as_json(case.work, case.report),
+        "repair": None
+        if done is None
+        else {
+            "found": {each.value: case.before.count(each) for each in Verdict} | {"unjudged": case.before.unjudged},
+            "examined": done.examined,
+            "repaired": {verdict.value: count for verdict, count in _counts(done)},
+            "settled": done.settled,
+            "written": done.written,
+            "set_aside": dict(done.set_aside),
+            "waiting": done.waiting,
+            "left_alone": done.alone,
+            "left_alone_keys": [{"table": table, "key": key} for table, key in done.alone_keys],
+            "seconds": done.seconds,
+        },
+        "accepted": [source for source in accepted if source in sources],
+    }

@@ -1,0 +1,144 @@
+"""A verification as commands run and show it: differences are named by key and attribute, values are never shown."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import rich_click as click
+
+from migrator.cli.output import print_table, printable
+from migrator.cli.progress import verify_progress
+from migrator.engines.verify import Difference, Report, Scope, Suspects, Verdict, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from migrator.cli.work import Work
+    from migrator.engines.stores import Stores
+
+SHOWN: Final = 20
+
+
+def compare(work: Work, stores: Stores, scope: Scope, suspects: Suspects | None = None) -> Report:
+    """Verify a model's tables, showing how far it is; `suspects` is given the keys that a repair could put right."""
+    with verify_progress() as progress:
+        verifying = verify(
+            work.model,
+            work.entities,
+            stores,
+            mappings=work.module,
+            scope=scope,
+            suspects=suspects,
+            listener=progress,
+        )
+        return asyncio.run(verifying)
+
+
+def show(work: Work, report: Report, *, steps: bool = True) -> None:
+    """Show what was found; with `steps`, also what may be done about it."""
+    name = work.model.name
+    print_table(
+        ("table", "rows"),
+        [(entity.source_name, report.rows.get(entity.source_name, 0)) for entity in work.entities],
+    )
+    click.echo(
+        f"{name}: {report.items_expected:,} items expected, {report.items_scanned:,} scanned, {report.expired:,} rows "
+        f"past their TTL, in {report.seconds:,.1f} s"
+    )
+    if report.clean:
+        click.echo(f"{name}: target and source are equal")
+        return
+    found = [f"{report.count(verdict):,} {verdict.value}" for verdict in Verdict if report.count(verdict)]
+    if report.unjudged:
+        found.append(f"{report.unjudged:,} more that were not looked at one by one")
+    click.echo(f"{name}: {len(report.differences) + report.unjudged:,} differences: {', '.join(found)}")
+    for difference in report.differences[:SHOWN]:
+        click.echo(f"  {_sentence(difference)}")
+    if len(report.differences) > SHOWN:
+        click.echo(f"  and {len(report.differences) - SHOWN:,} more; `migrate verify --json` lists them all")
+    for step in _next_steps(work, report) if steps else ():
+        click.echo(f"next: {step}", err=True)
+
+
+def _sentence(difference: Difference) -> str:
+    """One difference in one line: verdict, table, key, entity, and what differs, without values."""
+    key = " / ".join(f"{name} {_text(value)}" for name, value in difference.key.items())
+    sentence = f"{difference.verdict.value}: {difference.table}, {key}"
+    if difference.entity is not None:
+        sentence += f" ({difference.entity})"
+    if difference.attributes:
+        sentence += f": {', '.join(_attribute(difference, name) for name in difference.attributes)}"
+    return printable(sentence if difference.reason is None else f"{sentence}: {difference.reason}")
+
+
+def _attribute(difference: Difference, name: str) -> str:
+    return f"{name} (index key)" if name in difference.index_keys else name
+
+
+def _next_steps(work: Work, report: Report) -> Iterator[str]:
+    """What may be done about differences of the kinds that were found."""
+    differing = [each for each in report.differences if each.verdict is not Verdict.UNVERIFIABLE]
+    if not report.followed:
+        yield from _before_dual_write(work, differing)
+    elif report.unjudged or any(each.entity is not None for each in differing):
+        yield f"`migrate verify --repair{_tables(work, differing)}` brings what differs in order, beside relays"
+    if report.followed and any(each.entity is None for each in differing):
+        yield "items that no row of the mapping can own are never touched: delete them where nobody else needs them"
+    if report.count(Verdict.UNVERIFIABLE):
+        yield "correct the rows that cannot be verified, or their mapping"
+    if report.unjudged:
+        yield "so many differences have one cause, as a rule: see `migrate status`"
+
+
+def _before_dual_write(work: Work, differing: Sequence[Difference]) -> Iterator[str]:
+    lacking = [each for each in differing if each.verdict is not Verdict.EXTRA]
+    if lacking:
+        tables = _tables(work, lacking)
+        yield f"`migrate copy --restart{tables}` writes missing and different items as the source has them now"
+    if len(lacking) < len(differing):
+        yield (
+            "delete extra items, such as those of rows that were deleted since the copy; from dual_write on "
+            "`migrate verify --repair` does"
+        )
+
+
+def _tables(work: Work, differences: Sequence[Difference]) -> str:
+    """The source tables of differences, as arguments; none where there may be others."""
+    names = {each.entity for each in differences if each.entity is not None}
+    return "".join(f" {each.source_name}" for each in work.entities if each.name in names)
+
+
+def _text(value: object) -> str:
+    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
+
+
+def as_json(work: Work, report: Report) -> dict[str, Any]:
+    """What was found, for machines."""
+    return {
+        "name": work.model.name,
+        "fingerprint": work.model.fingerprint,
+        "clean": report.clean,
+        "rows": report.rows,
+        "items_expected": report.items_expected,
+        "items_scanned": report.items_scanned,
+        "expired": report.expired,
+        "read_units": report.read_units,
+        "suspects": report.suspects,
+        "unjudged": report.unjudged,
+        "seconds": report.seconds,
+        "differences": [
+            {
+                "verdict": difference.verdict.value,
+                "table": difference.table,
+                "key": {name: _text(value) for name, value in difference.key.items()},
+                "entity": difference.entity,
+                "row_key": difference.row_key,
+                "attributes": difference.attributes,
+                "index_keys": difference.index_keys,
+                "ttl": difference.ttl,
+                "reason": difference.reason,
+            }
+            for difference in report.differences
+        ],
+    }

@@ -1,0 +1,113 @@
+"""What a repair asks of the phase, and what a clean verification says of capture: that nothing of before is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from migrator.errors import GateError
+from migrator.postgres import capture, catalog, phases, state
+from migrator.postgres.connection import connect
+from migrator.postgres.identifiers import TableName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from migrator.engines.stores import Stores
+    from migrator.mapping import Entity, Model
+    from migrator.postgres.capture import Fault, Seen
+    from migrator.postgres.connection import Connection
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How capture stands on tables that are about to be verified.
+
+    Attributes:
+        seen: by table, what can be accepted when the verification that begins now is clean.
+        demanding: those of these tables on which something had happened unmarked.
+        faults: by table, what has to be mended before it can be accepted.
+    """
+
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    demanding: frozenset[str] = frozenset()
+    faults: Mapping[str, Sequence[Fault]] = field(default_factory=dict)
+
+
+async def look(model: Model, entities: Sequence[Entity], stores: Stores) -> Outlook:
+    """See that these entities may be repaired, and how capture stands on their tables, before a verification begins.
+
+    Raises:
+        GateError: the phase does not allow a repair. Nothing was done.
+        ConfigurationError: `prepare` has not been run.
+        SourceError: PostgreSQL cannot be reached.
+    """
+    connection = await connect(stores.database_url, purpose="verify")
+    try:
+        await state.require(connection)
+        await require_followed(connection, model, entities)
+        whole = [entity for entity in entities if _is_whole(model, entities, entity)]
+        wanted = capture.wanted([model])
+        names = {entity.source_name: TableName(entity.source.name, entity.source.schema) for entity in whole}
+        standing = await capture.standing(connection, {name: wanted[name] for name in names.values()})
+        seen: dict[str, Seen] = {}
+        faults: dict[str, Sequence[Fault]] = {}
+        demanding = set()
+        for source, name in names.items():
+            if standing[name].in_the_way:
+                faults[source] = standing[name].in_the_way
+                continue
+            found = await capture.look(connection, str((await catalog.require(connection, name)).table))
+            if found is not None:
+                seen[source] = found
+                demanding |= {source} if standing[name].faults or found.truncations else set()
+        return Outlook(seen, frozenset(demanding), faults)
+    finally:
+        await connection.close()
+
+
+async def accept(stores: Stores, seen: Sequence[Seen]) -> None:
+    """Record that the target holds all that these tables held when `look` was called, as a verification has found.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached.
+    """
+    connection = await connect(stores.database_url, purpose="verify")
+    try:
+        for each in seen:
+            await capture.accept(connection, each)
+    finally:
+        await connection.close()
+
+
+async def require_followed(connection: Connection, model: Model, entities: Sequence[Entity]) -> None:
+    """See that the items of these entities are written as PostgreSQL says, and by nothing but reconcile and live copy.
+
+    Raises:
+        GateError: they are not.
+        SourceError: PostgreSQL cannot be reached.
+    """
+    refused = await unfollowed(connection, model, entities)
+    if not refused:
+        return
+    copied = [entity.source_name for entity in entities if refused.get(entity.name) == "prepare"]
+    raise GateError(
+        f"{', '.join(refused)} cannot be repaired in phase {', '.join(dict.fromkeys(refused.values()))}",
+        safe="Changes are marked as before, and nothing is written.",
+        next_step=f"`migrate copy --restart {' '.join(copied)}` writes missing and different items; to have extra ones "
+        "removed as well, `migrate switch dual-write`, then run this again."
+        if copied
+        else "See `migrate status`: PostgreSQL is not the master any more.",
+    )
+
+
+async def unfollowed(connection: Connection, model: Model, entities: Sequence[Entity]) -> dict[str, str]:
+    """The phases of those of these entities whose items are not written as PostgreSQL says."""
+    standings = await phases.known(connection, model.name)
+    at = {entity.name: standings.get(entity.name, phases.Standing()).phase for entity in entities}
+    return {name: phase for name, phase in at.items() if phase not in phases.FOLLOWED}
+
+
+def _is_whole(model: Model, entities: Sequence[Entity], entity: Entity) -> bool:
+    """Whether all that the rows of an entity's table become is verified."""
+    return all(each in entities for each in model.entities if each.source_name == entity.source_name)
