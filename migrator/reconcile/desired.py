@@ -6,12 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import orjson
-
-from migrator.mapping import Encoder, Unencodable, claims, owned_keys
+from migrator.mapping import claims
 from migrator.postgres import catalog, phases
 from migrator.postgres.errors import errors_explained
-from migrator.reconcile.item_key import ItemKey
+from migrator.reconcile.drafts import Drafts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from migrator.mapping import Entity, Row, Table
     from migrator.postgres.connection import Connection
     from migrator.postgres.phases import Moment
+    from migrator.reconcile.item_key import ItemKey
     from migrator.reconcile.lookup import Lookup
 
 SEVERAL_ROWS = "several rows become items of this key"
@@ -46,7 +45,7 @@ class Desired:
 
 
 class Snapshots:
-    """Takes snapshots of what the source asks for. Holds an encoder per entity.
+    """Takes snapshots of what the source asks for. Holds what the latest rows became.
 
     Args:
         model: the model's name.
@@ -59,7 +58,7 @@ class Snapshots:
         self._tables = tables
         self._lookups = lookups
         self._entities = [lookup.entity for lookup in lookups.values()]
-        self._encoders = {name: Encoder(lookup.entity) for name, lookup in lookups.items()}
+        self._drafts = {name: Drafts(lookup.entity) for name, lookup in lookups.items()}
 
     async def changed(self, connection: Connection, names: Iterable[str]) -> set[str]:
         """Those of these entities whose tables are others than they were when their lookups were made.
@@ -117,19 +116,17 @@ class Snapshots:
         return [entity for entity in self._entities if entity.table.name == table]
 
     def _tell(self, desired: Desired, name: str, asker: ItemKey | int, rows: Sequence[Row]) -> None:
-        entity = self._lookups[name].entity
+        drafts = [self._drafts[name].of(row) for row in rows]
         if isinstance(asker, int):
-            for row in rows:
-                try:
-                    desired.owned[asker] |= {ItemKey.of(entity.table, key) for key in owned_keys(entity, row)}
-                except Unencodable as error:
-                    desired.unsaid[asker] = error.why
-        elif len(rows) > 1:
+            for draft in drafts:
+                desired.owned[asker] |= draft.owned
+                if draft.unsaid is not None:
+                    desired.unsaid[asker] = draft.unsaid
+        elif len(drafts) > 1:
             desired.reasons[asker] = SEVERAL_ROWS
-        elif rows:
-            encoded = self._encoders[name].encode([list(rows[0].values())])
-            if encoded.failures:
-                desired.reasons[asker] = encoded.failures[0].why
-            for item in encoded.items:
-                if ItemKey.of(entity.table, orjson.loads(item)) == asker:
-                    desired.items[asker] = item
+        elif drafts:
+            (draft,) = drafts
+            if draft.why is not None:
+                desired.reasons[asker] = draft.why
+            elif asker in draft.items:
+                desired.items[asker] = draft.items[asker]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from migrator.mapping import Table, WireItem
 
 
-@dataclass(frozen=True, slots=True)
-class ItemKey:
+class ItemKey(NamedTuple):
     """The key of an item: its table's name, and its key attributes as one line of JSON, the same for equal keys."""
 
     table: str

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _ROUNDS: Final = 8
 """How often keys that others write at the same time are tried before their marks go back to wait."""
 _PAUSE_SECONDS: Final = 0.02
+_IN_FLIGHT: Final = 32
 
 
 @dataclass
@@ -213,13 +214,20 @@ class Reconciler:
                         work.reasons[mark] = f"DynamoDB refused an item of the row ({error.code})"
                 return False
 
+        waiting, written = iter(keys), list[ItemKey]()
+
+        async def hand() -> None:
+            for key in waiting:
+                if await write(key):
+                    written.append(key)
+
         # All have ended before a failure is raised: none is sent when nobody counts on it any more.
-        results = await asyncio.gather(*map(write, keys), return_exceptions=True)
-        written = [key for key, took in zip(keys, results, strict=True) if took is True]
+        hands = [hand() for _ in range(min(_IN_FLIGHT, len(keys)))]
+        results = await asyncio.gather(*hands, return_exceptions=True)
         work.in_order |= set(written)
         work.written += len(written)
         for result in results:
-            if isinstance(result, BaseException):
+            if result is not None:
                 raise result
         return written
 
