@@ -1,0 +1,140 @@
+"""The processes of the story, each started as a user starts it, killed with `kill -9` and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
+
+from tests.support import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).parents[2]
+_PATIENCE_SECONDS = 60.0
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass
+class Part:
+    """A process that is started again whenever it ends: one of the story's four.
+
+    Attributes:
+        name: what the figures call it.
+        command: a module and its arguments.
+        again: more arguments, from the second time on after it has ended by itself.
+        ends: whether it may end by itself, with 0.
+        kills: how often it was killed.
+        starts: how often it was started.
+        completed: how often it has ended by itself.
+        turn: held by whoever starts it again.
+    """
+
+    name: str
+    command: Sequence[str]
+    again: Sequence[str]
+    environment: Mapping[str, str] = field(repr=False)
+    ends: bool = False
+    kills: int = 0
+    starts: int = 0
+    completed: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    _process: asyncio.subprocess.Process | None = None
+    _output: IO[bytes] = field(default_factory=TemporaryFile, repr=False)
+
+    async def start(self, **more: str) -> None:
+        """Starts it, with more variables in its environment."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *self.command,
+            *(self.again if self.completed else ()),
+            cwd=ROOT,
+            env={**os.environ, **self.environment, **more},
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            start_new_session=True,
+        )
+        self.starts += 1
+
+    async def kill(self) -> bool:
+        """Kills it, wherever it is; returns whether it was alive."""
+        assert self._process is not None
+        alive = await self.check()
+        if alive:
+            self._process.send_signal(signal.SIGKILL)
+            code = await self._process.wait()
+            alive = code == -signal.SIGKILL
+            assert await asyncio.to_thread(processes.gone, self._process.pid)
+        self.kills += alive
+        return alive
+
+    async def check(self) -> bool:
+        """Whether it runs.
+
+        Raises:
+            AssertionError: it has ended as it should not.
+        """
+        assert self._process is not None
+        # A process that has just ended is not yet known to have.
+        await asyncio.sleep(0)
+        code = self._process.returncode
+        if code is None:
+            return True
+        assert self.ends, f"{self.name} ended with {code}\n{self.text()}"
+        assert code == 0, f"{self.name} ended with {code}\n{self.text()}"
+        return False
+
+    async def end(self, *, ask: bool = True) -> None:
+        """Asks it to end, or waits until it does; it has to end well."""
+        assert self._process is not None
+        if ask and self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+        code = await asyncio.wait_for(self._process.wait(), _PATIENCE_SECONDS)
+        assert code == 0, f"{self.name} ended with {code}\n{self.text()}"
+
+    def text(self) -> str:
+        """The end of what it has printed, in all of its lives."""
+        self._output.seek(0)
+        return self._output.read().decode(errors="replace")[-4000:]
+
+    def close(self) -> None:
+        """Nothing of it is left."""
+        if self._process is not None:
+            processes.end(self._process.pid)
+        self._output.close()
+
+
+async def finished(environment: Mapping[str, str], *arguments: str, expected: int = 0) -> str:
+    """Run a module as a command to its end; returns what it has printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    text = out.decode(errors="replace")
+    assert process.returncode == expected, f"{' '.join(arguments)} ended with {process.returncode}\n{text}"
+    return text
