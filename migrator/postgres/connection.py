@@ -22,7 +22,7 @@ Connection: TypeAlias = Any
 Pool: TypeAlias = Any
 Record: TypeAlias = Any
 
-_SETTINGS: Final = {
+_READING: Final = {
     # How values read as text, whatever the role's, the database's or the server's own settings are.
     "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
@@ -33,6 +33,9 @@ _SETTINGS: Final = {
     "xmlbinary": "base64",
     # A policy that would hide rows is an error, as it is to pg_dump: rows left out unseen would be lost.
     "row_security": "off",
+}
+_SETTINGS: Final = {
+    **_READING,
     # Rows are read in the order of an index. Before the first ANALYZE the planner may think a sort is cheaper, and
     # would sort the rest of the table for each page; a plan made without the bounds' values may do so too.
     "enable_sort": "off",
@@ -120,13 +123,21 @@ def _arguments(address: Address, purpose: str, *, read_only: bool) -> dict[str, 
 
 
 async def _check(connection: Connection, address: Address, *, read_only: bool) -> None:
-    """Refuse a server that would not serve: too old, or one that takes no writes where they are needed."""
+    """Refuse what would not serve: a server that is too old, a pooler, or no writes where they are needed."""
     version = connection.get_server_version()
     if version[:2] < _OLDEST:
         raise SourceError(
             f"{address} is version {version.major}; the oldest that serves is {_OLDEST[0]}",
             safe=_UNCHANGED,
             next_step="upgrade PostgreSQL, or use a logical replica of a newer version as the source",
+        )
+    with errors_explained(f"use {address}", safe=_UNCHANGED):
+        others = await connection.fetchval(QUERIES["other_settings"], list(_READING), list(_READING.values()))
+    if others:
+        raise SourceError(
+            f"{address} has not taken the session's settings ({', '.join(others)}), as connection poolers do",
+            safe=_UNCHANGED,
+            next_step="connect to PostgreSQL itself rather than to a pooler: locks and settings belong to a session",
         )
     if read_only:
         return

@@ -1,5 +1,13 @@
 -- The SQL of the source edge that is the same for every table. Each statement stands under its name and what it does.
 
+-- name: other_settings
+-- Those of the settings $1 that have other values than $2.
+SELECT ARRAY(
+    SELECT name FROM unnest($1::text[], $2::text[]) AS wanted(name, value)
+    WHERE current_setting(name) <> value
+    ORDER BY name
+)
+
 -- name: writability
 -- Whether this session may write: it may not on a replica, nor where transactions begin read-only.
 SELECT pg_is_in_recovery() AS in_recovery, current_setting('transaction_read_only')::bool AS read_only
