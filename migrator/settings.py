@@ -63,6 +63,9 @@ class FileSettings(BaseModel):
     clock_skew_seconds: Annotated[float, Field(ge=0)] = 300.0
     """How far the clocks of this machine, of PostgreSQL and of DynamoDB may be apart."""
 
+    marks_bytes: Annotated[int, Field(gt=0)] = 10 * 2**30
+    """Bytes of the source's disk that waiting changes may take; above, an alarm is raised and live copies are held back."""
+
     @field_validator("mappings", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:

@@ -75,9 +75,10 @@ def command(  # noqa: PLR0913 - its options
     if restart and begun:
         which = ", ".join(begun) if len(begun) <= NAMED else f"{len(begun)} tables"
         confirm(f"Forget how far the copy of {which} is?", yes=yes, no_input=no_input)
+    limits = Limits(workers, max_wcu, times_of(settings), settings.marks_bytes)
     outcomes = []
     for work, planned in zip(works, plans, strict=True):
-        outcome = _run(work, stores, Limits(workers, max_wcu, times_of(settings)), restart=restart)
+        outcome = _run(work, stores, limits, restart=restart)
         outcomes.append(outcome)
         if not as_json:
             _show(work, outcome, complete=not restart and all(each.finished for each in planned))

@@ -57,10 +57,10 @@ def repair_progress(suspects: int) -> Iterator[RepairProgress]:
 
 
 @contextmanager
-def relay_progress() -> Iterator[RelayProgress]:
-    """Show on stderr what relays do, while the block runs."""
+def relay_progress(marks_bytes: int) -> Iterator[RelayProgress]:
+    """Show on stderr what relays do, while the block runs, and that waiting changes take more than so many bytes."""
     with _display(SpinnerColumn()) as shown:
-        yield RelayProgress(shown)
+        yield RelayProgress(shown, marks_bytes)
 
 
 @contextmanager
@@ -156,8 +156,9 @@ class CopyProgress:
 class RelayProgress:
     """A listener of relays, of which there is one for each model. It holds what was said already."""
 
-    def __init__(self, display: Progress | None) -> None:
+    def __init__(self, display: Progress | None, marks_bytes: int) -> None:
         self._display = display
+        self._marks_bytes = marks_bytes
         self._lines = _Lines()
         self._task = None if display is None else display.add_task("relaying", total=None)
         self._said: set[str] = set()
@@ -168,6 +169,9 @@ class RelayProgress:
 
     def looked(self, outcome: relay.Outcome, backlog: Backlog) -> None:
         """So much was done, and so much waits."""
+        alarm = backlog.alarm(self._marks_bytes)
+        if alarm is not None:
+            self._warn_once(alarm)
         rate = outcome.settled / max(time.monotonic() - self._began, 0.001)
         line = (
             f"settled {outcome.settled:,} ({rate:,.0f}/s), waiting {backlog.waiting:,}, lag {backlog.lag:,.0f} s, "
@@ -180,7 +184,9 @@ class RelayProgress:
 
     def set_aside(self, source: str, reason: str) -> None:
         """A mark cannot be reconciled; told once for a reason, however many marks it has."""
-        sentence = f"set aside: {source}: {reason}"
+        self._warn_once(f"set aside: {source}: {reason}")
+
+    def _warn_once(self, sentence: str) -> None:
         if sentence not in self._said:
             self._said.add(sentence)
             click.echo(f"warning: {sentence}", err=True)

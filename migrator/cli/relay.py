@@ -48,7 +48,7 @@ def command(
     works = load_work(settings, tables)
     limits = Limits(batch, times_of(settings))
     stopped: list[signal.Signals] = []
-    with relay_progress() as progress:
+    with relay_progress(settings.marks_bytes) as progress:
         run = _relay(works, stores_of(settings), limits, progress, stopped, until_empty=until_empty)
         outcomes = asyncio.run(run)
     for work, outcome in zip(works, outcomes, strict=True):

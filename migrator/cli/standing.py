@@ -80,7 +80,8 @@ class Target:
 class Standing:
     """Where one model's migration stands. `version` is that of the toolkit's schema, 0 where it is not installed.
 
-    `phases` are those of all entities; `backlog` is what waits of the marks (None: there are none yet).
+    `phases` are those of all entities; `backlog` is what waits of the marks (None: there are none yet);
+    `alarm` says that they take more of the disk than they may.
     """
 
     model: str
@@ -91,6 +92,7 @@ class Standing:
     verification: Verification | None = None
     phases: Mapping[str, Phase] = field(default_factory=dict)
     backlog: Backlog | None = None
+    alarm: str | None = None
 
     @property
     def phase(self) -> str:
@@ -128,6 +130,8 @@ class Standing:
             if source.set_aside:
                 command = "migrate relay" if self.followed else "migrate copy"
                 yield f"{source.name}: rows set aside: {source.set_aside:,}; correct them, then run `{command}`"
+        if self.alarm is not None:
+            yield self.alarm
 
     def next_steps(self) -> Iterator[str]:
         """The commands that may be run now."""
@@ -153,19 +157,19 @@ class Standing:
             yield "migrate verify"
 
 
-def standing_of(work: Work, stores: Stores) -> Standing:
+def standing_of(work: Work, stores: Stores, marks_bytes: int) -> Standing:
     """Read where a model stands.
 
     Raises:
         ConfigurationError, SourceError, TargetError: a store cannot be reached or read.
     """
-    standing = asyncio.run(_read_source(work, stores))
+    standing = asyncio.run(_read_source(work, stores, marks_bytes))
     with closing(control.connect(stores.target())) as client:
         standing.targets = [_target(client, table) for table in work.model.tables]
     return standing
 
 
-async def _read_source(work: Work, stores: Stores) -> Standing:
+async def _read_source(work: Work, stores: Stores, marks_bytes: int) -> Standing:
     standing = Standing(work.model.name, work.model.fingerprint)
     connection = await connect(stores.database_url, purpose="status", read_only=True)
     try:
@@ -182,6 +186,7 @@ async def _read_source(work: Work, stores: Stores) -> Standing:
         if standing.version:
             names = [source.qualified for source in standing.sources]
             standing.backlog = await pending.backlog(connection, names)
+            standing.alarm = standing.backlog.alarm(marks_bytes)
         return standing
     finally:
         await connection.close()

@@ -40,7 +40,7 @@ def command(invocation: Invocation, *, watch: bool, as_json: bool) -> None:
     works = load_work(settings)
     stores = stores_of(settings)
     while True:
-        standings = [standing_of(work, stores) for work in works]
+        standings = [standing_of(work, stores, settings.marks_bytes) for work in works]
         if as_json:
             print_json({"models": [_as_json(standing) for standing in standings]})
         else:

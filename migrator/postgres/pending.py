@@ -55,7 +55,8 @@ class PendingMark:
 class Backlog:
     """How many marks wait, since when the oldest does, how many are set aside, and the bytes that all take on disk.
 
-    `lag` is the age of the oldest in seconds, 0 where none waits.
+    `lag` is the age of the oldest in seconds, 0 where none waits. `live_bytes` are those of the marks that there are,
+    about: the room of deleted ones is used again, but stays the table's.
     """
 
     waiting: int
@@ -63,6 +64,16 @@ class Backlog:
     set_aside: int
     bytes: int
     lag: float = 0.0
+    live_bytes: int = 0
+
+    def alarm(self, most: int) -> str | None:
+        """What to say where waiting changes take more than so many bytes."""
+        if self.live_bytes <= most:
+            return None
+        return (
+            f"waiting changes take more than {most / 1e6:,.1f} MB of the source's disk (marks_bytes); nothing is lost, "
+            "but the disk fills: see that `migrate relay` runs and keeps up"
+        )
 
 
 class Claim:
@@ -101,7 +112,17 @@ async def backlog(connection: Connection, sources: Sequence[str]) -> Backlog:
     with errors_explained("count the marks", connection=connection, privileges=OWN_TABLES):
         row = await connection.fetchrow(QUERIES["backlog"], list(sources))
         size = await connection.fetchval(QUERIES["marks_size"])
-    return Backlog(row["waiting"], row["oldest"], row["set_aside"], size, row["lag"] or 0.0)
+    live = await waiting_bytes(connection)
+    return Backlog(row["waiting"], row["oldest"], row["set_aside"], size, row["lag"] or 0.0, live)
+
+
+async def waiting_bytes(connection: Connection) -> int:
+    """Return about how many bytes the marks that there are take on disk, by the server's statistics.
+
+    It costs the same for any number of marks. The table itself keeps its size when marks are deleted.
+    """
+    with errors_explained("see how much waits", connection=connection, privileges=OWN_TABLES):
+        return int(await connection.fetchval(QUERIES["waiting_marks_bytes"]))
 
 
 async def try_again(connection: Connection, sources: Sequence[str]) -> int:

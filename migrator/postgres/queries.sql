@@ -344,6 +344,12 @@ WHERE source = ANY ($1)
 -- The bytes that the marks take on disk.
 SELECT pg_total_relation_size('migrator.marks')
 
+-- name: waiting_marks_bytes
+-- The bytes that the live marks take on disk, about: what was deleted is room for others, and is not counted.
+SELECT (pg_stat_get_live_tuples('migrator.marks'::regclass)
+        * (80 + coalesce((SELECT sum(avg_width) FROM pg_stats WHERE (schemaname, tablename) = ('migrator', 'marks')), 120))
+       )::bigint
+
 -- name: moment
 -- What a snapshot needs beside the rows: the server's clock, a version for what is written from it (no number comes
 -- twice, and a timeline's are above those of the one before), and the phases of the model $1.

@@ -34,6 +34,7 @@ def test_nothing_set_leaves_everything_to_the_drivers() -> None:
         "page_seconds": 300.0,
         "signature_seconds": 900.0,
         "clock_skew_seconds": 300.0,
+        "marks_bytes": 10 * 2**30,
     }
 
 

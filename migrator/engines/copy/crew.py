@@ -15,6 +15,7 @@ from migrator.dynamodb.inserts import InsertWriter
 from migrator.dynamodb.lanes import Layout
 from migrator.dynamodb.pacing import Pace
 from migrator.engines.collector import seldom_collected
+from migrator.engines.copy.brake import Brake
 from migrator.engines.copy.path import path_of
 from migrator.engines.copy.progress import Settled, Tally
 from migrator.engines.copy.table import TableCopy
@@ -29,9 +30,10 @@ from migrator.postgres.phases import Standing
 from migrator.postgres.rows import RowSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from migrator.dynamodb.batches import Written
+    from migrator.engines.copy.brake import Held
     from migrator.engines.copy.job import Limits
     from migrator.engines.copy.path import Path
     from migrator.engines.models import NamedModel
@@ -62,6 +64,13 @@ class Opened:
 
     tables: Mapping[str, TableCopy]
     client: Client
+    sessions: Pool
+    brake: Brake
+
+    async def watch(self, held: Callable[[Held], None]) -> None:
+        """Holds copies beside relays back, where more changes wait than may. Otherwise nothing would end their wait."""
+        if any(table.log.phase != "prepare" for table in self.tables.values()):
+            await self.brake.watch(self.sessions, held)
 
 
 class Crew:
@@ -85,7 +94,7 @@ class Crew:
         share = None if self._limits.max_wcu is None else self._limits.max_wcu / crews
         return Crew(self._stores, self._model, self._sources, replace(self._limits, max_wcu=share))
 
-    async def __call__(self, foreman: Foreman[Settled]) -> Tally:
+    async def __call__(self, foreman: Foreman[Settled | Held]) -> Tally:
         """Copies what the foreman hands out until that is nothing; returns what was sent."""
         tally = Tally()
 
@@ -104,8 +113,10 @@ class Crew:
 
             with seldom_collected():
                 async with together() as group:
-                    for _ in range(_HANDS):
-                        group.create_task(hand())
+                    watching = group.create_task(opened.watch(foreman.tell))
+                    hands = [group.create_task(hand()) for _ in range(_HANDS)]
+                    await asyncio.wait(hands, return_when=asyncio.FIRST_EXCEPTION)
+                    watching.cancel()
             tally.retries = dict(opened.client.counts.retries)
         return tally
 
@@ -116,7 +127,7 @@ class Crew:
         model = self._model.model
         entities = [entity for entity in model.entities if entity.source_name in self._sources]
         async with (
-            pool(self._stores.database_url, purpose="copy", size=_HANDS + 1) as sessions,
+            pool(self._stores.database_url, purpose="copy", size=_HANDS + 2) as sessions,
             Client(session) as client,
         ):
             with errors_explained("connect to the source"):
@@ -125,7 +136,7 @@ class Crew:
                     offset = int(moment.timestamp()) - time.monotonic()
                     standings = await phases.standings(connection, model.name)
                     writers = self._writers(client, entities, standings)
-                    tables = {}
+                    tables, brake = {}, Brake(self._limits.marks_bytes)
                     for entity in entities:
                         live = await catalog.require(connection, TableName(entity.source.name, entity.source.schema))
                         log = log_of(sessions, model.name, entity, live, standings)
@@ -138,8 +149,9 @@ class Crew:
                             writer=writers[entity.name],
                             now=lambda: int(time.monotonic() + offset),
                             request_seconds=self._limits.times.page,
+                            brake=brake,
                         )
-            yield Opened(tables, client)
+            yield Opened(tables, client, sessions, brake)
 
     def _writers(
         self, client: Client, entities: Sequence[Entity], standings: Mapping[str, Standing]

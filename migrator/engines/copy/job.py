@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client
+from migrator.engines.copy.brake import MARKS_BYTES, Held
 from migrator.engines.copy.crew import Crew, Task, log_of
 from migrator.engines.copy.path import PATHS, check_capture, check_quiet, path_of
 from migrator.engines.copy.progress import Tally
@@ -50,12 +51,13 @@ _LOSS: Final = Loss(
 class Limits:
     """What a copy may use: worker processes, and write units per second (None: as many as the table takes).
 
-    `times`: how long requests live.
+    `times`: how long requests live. `marks_bytes`: of waiting changes, above which a copy beside relays waits.
     """
 
     workers: int = 1
     max_wcu: float | None = None
     times: Times = field(default_factory=Times)
+    marks_bytes: int = MARKS_BYTES
 
 
 @dataclass(frozen=True)
@@ -219,12 +221,15 @@ async def copy(  # noqa: PLR0913 - what a run is made of
 async def _work(crew: Crew, tasks: Sequence[Task], limits: Limits, listener: Listener, outcome: Outcome) -> None:
     """Has the tasks done, and adds up what comes of them."""
 
-    def settled(page: Settled) -> None:
+    def told(page: Settled | Held) -> None:
+        if isinstance(page, Held):
+            listener.warned(page.sentence)
+            return
         outcome.counts[page.source] = outcome.counts.get(page.source, Counts()) + page.counts
         listener.settled(page)
 
     processes = max(1, min(limits.workers, len(tasks)))
-    for tally in await share_out(crew.one_of(processes), processes, tasks, settled, _LOSS):
+    for tally in await share_out(crew.one_of(processes), processes, tasks, told, _LOSS):
         outcome.tally.add(tally)
 
 

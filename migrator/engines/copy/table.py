@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from migrator.dynamodb.batches import BatchWriter, Refused, Written
+    from migrator.engines.copy.brake import Brake
     from migrator.mapping import Encoded, Entity
     from migrator.postgres.checkpoints import CopyLog, Range
     from migrator.postgres.connection import Connection, Pool, Record
@@ -72,6 +73,7 @@ class TableCopy:
         request_seconds: how long after rows were read their items may be sent; what is left then is read again. It is
             counted from the last time that the checkpoint has noted that something is about to be sent, which is before
             the rows are read: so what is on record bounds how long anything can still be under way.
+        brake: whether pages may be begun.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a table's copy
@@ -84,6 +86,7 @@ class TableCopy:
         writer: BatchWriter,
         now: Callable[[], int],
         request_seconds: float,
+        brake: Brake,
     ) -> None:
         self.entity = entity
         self.log = log
@@ -92,6 +95,7 @@ class TableCopy:
         self._writer = writer
         self._now = now
         self._request_seconds = request_seconds
+        self._brake = brake
         self._most_rows = PAGE_ROWS
         self._rows = self._items = self._bytes = 0
         self._encoder = Encoder(entity, trailing=len(source.key_columns))
@@ -108,10 +112,14 @@ class TableCopy:
         try:
             done = False
             while not done:
-                page = await self._start(after, at.upper, sending)
-                pending.append(page)
-                after, done = page.last, page.done
-                while pending and (done or len(pending) >= _WRITES_IN_FLIGHT):
+                if self._brake.is_on and not pending:
+                    await self._brake.released()
+                    sending = await self._announce(at.number)
+                if not self._brake.is_on:
+                    page = await self._start(after, at.upper, sending)
+                    pending.append(page)
+                    after, done = page.last, page.done
+                while pending and (done or self._brake.is_on or len(pending) >= _WRITES_IN_FLIGHT):
                     try:
                         at, sending = await self._settle(at, pending[0], settled)
                         pending.popleft()
