@@ -64,7 +64,7 @@ class FileSettings(BaseModel):
     """How far the clocks of this machine, of PostgreSQL and of DynamoDB may be apart."""
 
     marks_bytes: Annotated[int, Field(gt=0)] = 10 * 2**30
-    """Bytes of the source's disk that waiting changes may take; above, an alarm is raised and live copies are held back."""
+    """Bytes of the source's disk that waiting changes may take; above, there is an alarm, and live copies wait."""
 
     @field_validator("mappings", mode="before")
     @classmethod
