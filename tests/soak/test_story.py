@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.support.stores import Database, DynamoDBStore
 
 KILLS = 100
-WRITES = 20_000
+WRITES = 10_000
 
 
 @pytest.mark.soak

@@ -12,8 +12,9 @@ import os
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import sqlalchemy as sa
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import registry
 
@@ -92,6 +93,12 @@ mode = cast("Mode", os.environ.get("STORY_MODE", "background"))
 writer = DualWriter(MODEL, url, mode=mode, limits=Limits(attempt=3.0, lease=0.5, rest=1.0, times=times))
 writer.attach(sessions)
 app = FastAPI(lifespan=writer.lifespan)
+
+
+@app.exception_handler(SQLAlchemyError)
+async def failed(_request: Request, error: SQLAlchemyError) -> Response:
+    """A transaction that failed is one too many: the driver is told why."""
+    return Response(str(error), status_code=500)
 
 
 @app.post("/transactions", status_code=204)

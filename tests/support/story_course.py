@@ -24,7 +24,7 @@ RATE: Final = 250.0
 """Changed rows per second that all writers together aim at."""
 _POLL_SECONDS: Final = 0.05
 _BETWEEN_COPIES: Final = 2.0
-_BETWEEN_KILLS: Final = (0.3, 3.0)
+_BETWEEN_KILLS: Final = (0.3, 3.5)
 
 
 async def tell(story: Story, *, kills: int, writes: int) -> None:

@@ -174,9 +174,15 @@ class Writer:
         change = self._insertion(table) if kind == "insert" else None
         if free and kind != "insert":
             change = self._of_row(kind, table, self._random.choice(free))
-        if change is not None:
-            taken.update(change.effect())
+        if change is None or self._meets(change, taken):
+            return None
+        taken.update(change.effect())
         return change
+
+    def _meets(self, change: Change, taken: set[Name]) -> bool:
+        """Whether another row has its key, or the transaction has touched its row already."""
+        there = {name for name in change.effect() if self._ledger.rows.get(name) is not None}
+        return bool(there - {(change.table, change.key)} or change.effect().keys() & taken)
 
     def _of_row(self, kind: str, table: str, key: Key) -> Change | None:
         """A change of a row of its own, or the same row once more where it was deleted."""
