@@ -182,6 +182,7 @@ class _Party:
     async def judge(self, judge: Judge, report: Report, differing: Suspects | None) -> None:
         """Joins both sides, and judges what does not match; `differing` is given what differs or was not judged."""
         suspects: list[bytes] = []
+        found: dict[bytes, Difference] = {}
         judged = 0
         for mismatch in self.spill.mismatches():
             if not self._concerns(mismatch):
@@ -196,10 +197,14 @@ class _Party:
             else:
                 suspects.append(mismatch.key)
             if len(suspects) == BATCH:
-                await _judge(judge, suspects, report, differing)
+                found |= await judge.judge(suspects)
                 judged += len(suspects)
                 suspects.clear()
-        await _judge(judge, suspects, report, differing)
+        found |= await judge.judge(suspects)
+        for key, difference in (await judge.look_again(found)).items():
+            report.found(difference)
+            if differing is not None and difference.verdict is not Verdict.UNVERIFIABLE:
+                differing.add(self.table.name, key)
 
     def _concerns(self, mismatch: Mismatch) -> bool:
         """Whether a key is of the entities that are verified; an item of another one in the same table is not."""
@@ -227,13 +232,6 @@ async def _party(control: Connection, model: Model, table: Table, entities: Sequ
     rows = {name: await catalog.estimated_rows(control, lookup.live) for name, lookup in lookups.items()}
     items = sum(rows[entity.name] * len(entity.plan.items) for entity in mine)
     return _Party(table, lookups, model.of_table(table), rows, items, Spill(items))
-
-
-async def _judge(judge: Judge, suspects: Sequence[bytes], report: Report, differing: Suspects | None) -> None:
-    for key, difference in (await judge.judge(suspects)).items():
-        report.found(difference)
-        if differing is not None and difference.verdict is not Verdict.UNVERIFIABLE:
-            differing.add(judge.table.name, key)
 
 
 def _scope(entities: Sequence[Entity]) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from migrator.reconcile import Lookup
 
 BATCH: Final = 100
+_ON_THEIR_WAY: Final = 1_000
+_MOMENT_SECONDS: Final = 1.0
 SEVERAL_ROWS: Final = "several rows become items of this key"
 DISAGREEMENT: Final = (
     "item and row are equal attribute by attribute, but what they say of each other is not: an error in the mapping's "
@@ -85,6 +88,21 @@ class Judge:
             for number, (line, key) in enumerate(zip(lines, keys, strict=True))
         }
         return {line: difference for line, difference in found.items() if difference is not None}
+
+    async def look_again(self, found: dict[bytes, Difference]) -> dict[bytes, Difference]:
+        """What of this differs still after a moment, as long as it grows less: changes may have been on their way.
+
+        Where more differs than that would explain, it is taken as it is.
+        """
+        while found and len(found) <= _ON_THEIR_WAY:
+            await asyncio.sleep(_MOMENT_SECONDS)
+            lines, still = list(found), dict[bytes, Difference]()
+            for start in range(0, len(lines), BATCH):
+                still |= await self.judge(lines[start : start + BATCH])
+            if len(still) == len(found):
+                return still
+            found = still
+        return found
 
     async def _expected(self, keys: Sequence[WireItem]) -> list[_Expected]:
         """What the rows that could own these keys say of them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from tests.unit.dynamodb.wire import answer, session
 from tests.unit.mapping.small import TABLE, entity_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     import pytest
 
@@ -43,17 +44,32 @@ class OneRow(Lookup):
         return [[ROW] for _ in wanted]
 
 
-async def judged(item: WireItem) -> list[Difference]:
-    """What the judge says where the target holds this item and the source `ROW`."""
+@asynccontextmanager
+async def judge_of(items: Iterable[WireItem]) -> AsyncIterator[Judge]:
+    """A judge where the source holds `ROW`, and the target one of these items after the other."""
+    following = iter(items)
 
     async def holds(request: Request) -> Response:
         del request
         # SQLAlchemy's names of columns are a kind of str that orjson takes for no key.
-        return answer({"Responses": {TABLE.name: [json.loads(json.dumps(item))]}, "UnprocessedKeys": {}})
+        return answer({"Responses": {TABLE.name: [json.loads(json.dumps(next(following)))]}, "UnprocessedKeys": {}})
 
     async with Client(session(), transport=holds) as client:
-        one = Judge(TABLE, {ENTITY.name: OneRow(ENTITY)}, client, None, 0)
+        yield Judge(TABLE, {ENTITY.name: OneRow(ENTITY)}, client, None, 0)
+
+
+async def judged(item: WireItem) -> list[Difference]:
+    """What the judge says of an item."""
+    async with judge_of([item]) as one:
         return list((await one.judge([key_line(item, TABLE.key_attributes)])).values())
+
+
+async def looked_at_again(items: list[WireItem]) -> tuple[list[Verdict], list[Verdict]]:
+    """What the judge says of an item, and after a moment."""
+    async with judge_of(items) as one:
+        first = await one.judge([key_line(items[0], TABLE.key_attributes)])
+        again = await one.look_again(first)
+    return [each.verdict for each in first.values()], [each.verdict for each in again.values()]
 
 
 def test_a_suspect_that_is_in_order_by_now_is_dropped() -> None:
@@ -65,6 +81,14 @@ def test_a_suspect_that_differs_is_named_by_its_attributes() -> None:
     (item,) = forward(ENTITY, ROW)
     (difference,) = asyncio.run(judged({**item, "note": {"S": "as it was"}}))
     assert (difference.verdict, difference.attributes) == (Verdict.DIFFERENT, ("note",))
+
+
+def test_what_was_on_its_way_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge, "_MOMENT_SECONDS", 0)
+    (item,) = forward(ENTITY, ROW)
+    older = {**item, "note": {"S": "as it was"}}
+    assert asyncio.run(looked_at_again([older, item])) == ([Verdict.DIFFERENT], [])
+    assert asyncio.run(looked_at_again([older, older])) == ([Verdict.DIFFERENT], [Verdict.DIFFERENT])
 
 
 def test_witnesses_that_disagree_on_equal_values_are_an_error_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
