@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from migrator.cli.metrics import Address, Counting, RelayMetrics, served
 from migrator.cli.options import common_options, json_option, mapping_options, target_options
 from migrator.cli.output import print_json
 from migrator.cli.progress import relay_progress
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from migrator.cli.invocation import Invocation
-    from migrator.cli.progress import RelayProgress
     from migrator.cli.work import Work
     from migrator.engines.stores import Stores
 
@@ -31,13 +31,22 @@ if TYPE_CHECKING:
 @click.option(
     "--batch", type=click.IntRange(1, 1000), default=200, show_default=True, help="Changes to carry over at once."
 )
+@click.option(
+    "--metrics", type=Address(), help="Serve metrics for Prometheus there; a port alone is that of 127.0.0.1."
+)
 @mapping_options
 @target_options
 @json_option
 @common_options
 @click.pass_obj
 def command(
-    invocation: Invocation, *, tables: tuple[str, ...], until_empty: bool, batch: int, as_json: bool
+    invocation: Invocation,
+    *,
+    tables: tuple[str, ...],
+    until_empty: bool,
+    batch: int,
+    metrics: tuple[str, int] | None,
+    as_json: bool,
 ) -> int | None:
     """Carry changes of the source over into the target, until it is stopped.
 
@@ -48,8 +57,10 @@ def command(
     works = load_work(settings, tables)
     limits = Limits(batch, times_of(settings))
     stopped: list[signal.Signals] = []
-    with relay_progress(settings.marks_bytes) as progress:
-        run = _relay(works, stores_of(settings), limits, progress, stopped, until_empty=until_empty)
+    counts = RelayMetrics()
+    with served(counts, metrics), relay_progress(settings.marks_bytes) as progress:
+        listeners = [Counting(work.model.name, counts, progress) for work in works]
+        run = _relay(works, stores_of(settings), limits, listeners, stopped, until_empty=until_empty)
         outcomes = asyncio.run(run)
     for work, outcome in zip(works, outcomes, strict=True):
         if not as_json:
@@ -65,7 +76,7 @@ async def _relay(
     works: Sequence[Work],
     stores: Stores,
     limits: Limits,
-    progress: RelayProgress,
+    listeners: Sequence[Counting],
     stopped: list[signal.Signals],
     *,
     until_empty: bool,
@@ -91,10 +102,10 @@ async def _relay(
                     limits=limits,
                     until_empty=until_empty,
                     stop=stop,
-                    listener=progress,
+                    listener=listener,
                 )
             )
-            for work in works
+            for work, listener in zip(works, listeners, strict=True)
         ]
     return [task.result() for task in tasks]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -192,6 +194,33 @@ def test_a_source_that_is_no_longer_what_the_mapping_declares(followed: Project)
     followed.database.execute("alter table orders add column expires bigint")
     drained(followed)
     followed.here("verify").succeeded()
+
+
+def test_metrics_say_how_far_it_is(followed: Project) -> None:
+    with followed.start("relay", "--metrics", "0") as process:
+        said = shown_until(process, "metrics: ")
+        address = said.rpartition("metrics: ")[2].strip()
+        assert address.startswith("http://127.0.0.1:")
+        shown_until(process, "waiting 0,")
+        followed.database.execute(*CHANGES)
+        shown_until(process, "waiting 0,")
+        with urllib.request.urlopen(address) as answer:  # noqa: S310 - loopback
+            lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert float(lines['migrator_relay_settled_total{model="shop"}']) > 0
+    assert float(lines['migrator_relay_items_written_total{model="shop"}']) > 0
+    assert 'migrator_relay_failures_total{model="shop"}' in lines
+    assert lines['migrator_relay_waiting{model="shop"}'] == "0.0"
+    assert lines['migrator_relay_lag_seconds{model="shop"}'] == "0.0"
+
+
+def test_metrics_need_a_port_that_is_free(followed: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        followed.here("relay", "--metrics", str(port)).failed(2, f"metrics cannot be served at 127.0.0.1:{port}")
+    followed.here("relay", "--metrics", "here").failed(2, "neither a port nor a host and a port")
 
 
 def test_words_that_mean_nothing(followed: Project) -> None:
