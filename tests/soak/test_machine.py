@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PARTS: Final = 8
 _SEQUENCES: Final = 250
-_STEPS: Final = 30
+_STEPS: Final = 25
 
 
 @pytest.fixture

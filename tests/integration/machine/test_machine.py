@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.support.machine.sequences import Running
 
 _SEQUENCES: Final = 25
-_STEPS: Final = 30
+_STEPS: Final = 25
 
 
 @pytest.mark.parametrize("running", range(4), indirect=True)

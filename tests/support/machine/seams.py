@@ -99,9 +99,10 @@ def _claiming(point: str, seam: Callable[..., Any]) -> Callable[..., Any]:
     @asynccontextmanager
     @wraps(seam)
     async def wrapped(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # noqa: ANN401 - whatever the seam takes
-        async with seam(*args, **kwargs) as claim:
-            await reach(point)
-            yield claim
+        async with seam(*args, **kwargs) as claimed:
+            if getattr(claimed, "claim", claimed).marks:
+                await reach(point)
+            yield claimed
 
     return wrapped
 

@@ -35,7 +35,10 @@ _SPANS: Final = {
     "a signature has expired": TIMES.signature + TIMES.skew + 1,
     "a life is over": TIMES.life + 1,
 }
-_ROWS: Final = st.lists(st.sampled_from(statements.NAMES), min_size=1, max_size=3, unique=True)
+_ROWS: Final = st.just(list(statements.NAMES)) | st.lists(st.sampled_from(statements.NAMES), min_size=1, max_size=2)
+_CHANGES: Final = st.lists(
+    statements.SINGLE | statements.SINGLE | statements.SEVERAL | statements.WHOLE, min_size=1, max_size=3
+)
 
 
 SETTINGS: Final = settings(
@@ -83,21 +86,12 @@ class Sequences(RuleBasedStateMachine):
 
     # The application.
 
-    @rule(changes=st.lists(statements.SINGLE, min_size=1, max_size=3))
+    @rule(changes=_CHANGES)
     def commit(self, changes: list[str]) -> None:
         """One transaction each."""
-        for change in changes:
-            self._commit(change)
-
-    @rule(statement=statements.SEVERAL | statements.WHOLE)
-    def commit_several(self, statement: str) -> None:
-        """Of one transaction."""
-        self._commit(statement)
-
-    def _commit(self, statement: str) -> None:
         session = 0 if not self._open[0] else 1
-        if not self._open[session]:
-            self._execute(statement, session)
+        for change in changes if not self._open[session] else ():
+            self._execute(change, session)
 
     @rule(
         statement=statements.SINGLE | statements.SEVERAL,
@@ -127,15 +121,17 @@ class Sequences(RuleBasedStateMachine):
 
     # What runs beside it.
 
-    @rule(which=_SMALL, batch=st.sampled_from((1, 200)), steps=_STEPS, then=_THEN)
-    def relay(self, which: int, batch: int, steps: Steps, then: str) -> None:
+    @rule(changes=_CHANGES, which=_SMALL, batch=st.sampled_from((1, 200)), steps=_STEPS, then=_THEN)
+    def relay(self, changes: list[str], which: int, batch: int, steps: Steps, then: str) -> None:
+        self.commit(changes)
         self._lead("relay", which, lambda: self.world.relay(batch=batch, batches=2), steps, then)
 
-    @rule(which=_SMALL, rows=_ROWS, steps=_STEPS, then=_THEN)
-    def mirror(self, which: int, rows: list[RowName], steps: Steps, then: str) -> None:
+    @rule(changes=_CHANGES, which=_SMALL, rows=_ROWS, steps=_STEPS, then=_THEN)
+    def mirror(self, changes: list[str], which: int, rows: list[RowName], steps: Steps, then: str) -> None:
+        self.commit(changes)
         self._lead("mirror", which, lambda: self.world.mirror(rows), steps, then)
 
-    @rule(restart=st.sampled_from((False, False, False, True)), steps=_STEPS, then=_THEN)
+    @rule(restart=st.booleans(), steps=_STEPS, then=_THEN)
     def copy(self, restart: bool, steps: Steps, then: str) -> None:  # noqa: FBT001 - drawn
         self._lead("copy", 0, lambda: self.world.copy(restart=restart), steps, then)
 
@@ -163,7 +159,7 @@ class Sequences(RuleBasedStateMachine):
     def _copying(self) -> bool:
         return any(process.kind == "copy" for process in self.world.processes)
 
-    @rule(kind=st.sampled_from(("relay", "copy", "purge")))
+    @rule(kind=st.sampled_from(("relay", "relay", "relay", "copy", "purge")))
     def run_to_its_end(self, kind: str) -> None:
         """A process that nothing happens to."""
         match kind:
