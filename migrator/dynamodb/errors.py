@@ -166,6 +166,19 @@ class ConditionFailedError(AnswerError, TargetError):
     """A conditional write was refused: the key does not hold what the condition says."""
 
 
+class TransactionCanceledError(AnswerError, TargetError):
+    """None of a transaction's writes was made, since one of them could not be."""
+
+    @property
+    def reasons(self) -> list[str]:
+        """DynamoDB's code for each write, in their order; `None` is the code of one that could have been made."""
+        try:
+            answer: Any = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return []
+        return [str(each.get("Code")) for each in answer.get("CancellationReasons") or ()]
+
+
 class TableMissingError(AnswerError, TargetError):
     """No such table in this region and account."""
 
@@ -220,6 +233,7 @@ _CODES: dict[type[AnswerError], tuple[str, ...]] = {
     ),
     InvalidRequestError: ("ItemCollectionSizeLimitExceededException", "SerializationException", "ValidationException"),
     ConditionFailedError: ("ConditionalCheckFailedException",),
+    TransactionCanceledError: ("TransactionCanceledException",),
     TableMissingError: ("ResourceNotFoundException", "TableNotFoundException"),
     TableBusyError: ("ContinuousBackupsUnavailableException", "LimitExceededException", "ResourceInUseException"),
     NotOfferedError: ("UnknownOperationException",),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from migrator.dynamodb.errors import ConditionFailedError
+from migrator.dynamodb.errors import ConditionFailedError, TransactionCanceledError
 from migrator.dynamodb.items import batch_get
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 VERSION: Final = "_v"
 DELETED: Final = "_del"
+TRANSACTION_ITEMS: Final = 100
+"""DynamoDB's own limit of one transaction."""
+_REFUSED: Final = frozenset({"ItemCollectionSizeLimitExceeded", "ValidationError"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,40 +45,75 @@ async def held(
     return [(item, Held(item.get(VERSION, {}).get("N", "0"), DELETED in item)) for item in found]
 
 
+@dataclass(frozen=True, slots=True)
+class Put:
+    """An item to put where its key still holds what was read.
+
+    Attributes:
+        table_name: the table.
+        item: the item's JSON text, its version in it.
+        key_name: the table's partition key attribute.
+        was: what the key held; None: nothing.
+    """
+
+    table_name: str
+    item: bytes
+    key_name: str
+    was: Held | None
+
+    def text(self) -> bytes:
+        """The parameters of PutItem."""
+        names, values = {"#k": self.key_name}, b""
+        if self.was is None:
+            condition = "attribute_not_exists(#k)"
+        elif self.was.version == "0":
+            condition, names["#v"] = "attribute_exists(#k) AND attribute_not_exists(#v)", VERSION
+        else:
+            condition, names = "#v = :v", {"#v": VERSION}
+            values = b',"ExpressionAttributeValues":{":v":{"N":"%b"}}' % self.was.version.encode()
+        return b'{"TableName":"%b","ConditionExpression":"%b","ExpressionAttributeNames":%b%b,"Item":%b}' % (
+            self.table_name.encode(),
+            condition.encode(),
+            orjson.dumps(names),
+            values,
+            self.item,
+        )
+
+
 async def put_where(
     client: Client, table_name: str, item: bytes, *, key_name: str, was: Held | None, deadline: float
 ) -> bool:
-    """Puts an item, given as JSON text, where its key still holds what was read; returns False where it does not.
+    """Puts an item where its key still holds what was read (see `Put`); returns False where it does not.
 
     An answer that was lost may be followed by False although the item was put: whoever calls reads the key again.
+    Nothing is sent after the deadline, a moment of the running loop's `time()`.
+    """
+    try:
+        put = Put(table_name, item, key_name, was)
+        await client.call("PutItem", put.text(), table=table_name, deadline=deadline)
+    except ConditionFailedError:
+        return False
+    return True
+
+
+async def put_all_where(client: Client, puts: Sequence[Put], *, deadline: float) -> bool:
+    """Puts items in one transaction, each on its condition; returns False where they cannot all be put now.
 
     Args:
         client: the client to write through.
-        table_name: the table.
-        item: the item's text, its version in it.
-        key_name: the table's partition key attribute.
-        was: what the key held; None: nothing.
-        deadline: a moment of the running loop's `time()` after which nothing is sent.
+        puts: the items, at most `TRANSACTION_ITEMS`, each of another key.
+        deadline: as for `put_where`, as is what False means.
+
+    Raises:
+        TransactionCanceledError: DynamoDB does not accept one of the items.
     """
-    names, values = {"#k": key_name}, b""
-    if was is None:
-        condition = "attribute_not_exists(#k)"
-    elif was.version == "0":
-        condition, names = "attribute_exists(#k) AND attribute_not_exists(#v)", {"#k": key_name, "#v": VERSION}
-    else:
-        condition, names = "#v = :v", {"#v": VERSION}
-        values = b',"ExpressionAttributeValues":{":v":{"N":"%b"}}' % was.version.encode()
-    body = b'{"TableName":"%b","ConditionExpression":"%b","ExpressionAttributeNames":%b%b,"Item":%b}' % (
-        table_name.encode(),
-        condition.encode(),
-        orjson.dumps(names),
-        values,
-        item,
-    )
+    body = b'{"TransactItems":[%b]}' % b",".join(b'{"Put":%b}' % put.text() for put in puts)
     try:
-        await client.call("PutItem", body, table=table_name, deadline=deadline)
-    except ConditionFailedError:
-        return False
+        await client.call("TransactWriteItems", body, table=puts[0].table_name, deadline=deadline)
+    except TransactionCanceledError as error:
+        if _REFUSED.isdisjoint(error.reasons):
+            return False
+        raise
     return True
 
 

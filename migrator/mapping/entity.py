@@ -176,6 +176,8 @@ class Entity:
         null: the NULL policy of attributes that declare none.
         unique: sets of columns that identify a row, besides its primary key and the source's unique constraints.
         dropped: columns that are left behind on purpose; the way back cannot restore them.
+        atomic: whether the items of a row change together for who reads them in one transaction: relays, mirrors and
+            repairs write them by TransactWriteItems then, which takes twice the write units.
     """
 
     name: str
@@ -188,6 +190,7 @@ class Entity:
     null: Null = ABSENT
     unique: Sequence[tuple[Column, ...]] = ()
     dropped: Sequence[Column] = ()
+    atomic: bool = False
 
     @cached_property
     def plan(self) -> Plan:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb import versions
-from migrator.dynamodb.errors import InvalidRequestError
+from migrator.dynamodb.errors import InvalidRequestError, TransactionCanceledError
 from migrator.postgres import tombstones
 from migrator.reconcile.desired import Snapshots
+from migrator.reconcile.groups import groups
 from migrator.reconcile.item_key import ItemKey
 from migrator.reconcile.times import Times
 from migrator.reconcile.touched import Touched
@@ -92,6 +93,7 @@ class Reconciler:
         self._by_source: dict[str, list[Lookup]] = defaultdict(list)
         for lookup in lookups.values():
             self._by_source[str(lookup.live.table)].append(lookup)
+        self._atomic = frozenset(name for name, lookup in lookups.items() if lookup.entity.atomic)
         self._snapshots = Snapshots(model.name, self._tables, lookups)
         self._client = client
         self._times = times or Times()
@@ -178,10 +180,19 @@ class Reconciler:
             if reason is not None:
                 work.reasons[mark] = reason
         writable -= desired.reasons.keys() | desired.changed
+        together = self._together(work, opened)
+        apart = writable.difference(*together)
         # The new keys of rows that have moved before the old ones: a reader may find an item twice, but not nowhere.
-        await self._write(work, [key for key in writable if key in desired.items], held, desired, deadline)
-        buried = await self._write(work, [key for key in writable if key not in desired.items], held, desired, deadline)
-        await self._record(connection, buried, desired)
+        await self._write(work, [(key,) for key in apart if key in desired.items], held, desired, deadline)
+        rest: list[tuple[ItemKey, ...]] = [(key,) for key in apart if key not in desired.items]
+        rest += (tuple(group & writable) for group in together if group - work.in_order <= writable)
+        written = await self._write(work, rest, held, desired, deadline)
+        await self._record(connection, [key for key in written if key not in desired.items], desired)
+
+    def _together(self, work: _Work, marks: set[int]) -> list[set[ItemKey]]:
+        """The keys of these marks that are to change in one transaction, as far as one can hold them."""
+        atomic = [mark for mark in marks if not self._atomic.isdisjoint(work.entities.get(mark, ()))]
+        return [group for group in groups(atomic, work.needed) if 1 < len(group) <= versions.TRANSACTION_ITEMS]
 
     def _leave(self, work: _Work, desired: Desired) -> None:
         """Marks of entities that do not follow PostgreSQL (any more, or yet) are none to settle."""
@@ -201,28 +212,28 @@ class Reconciler:
         return held
 
     async def _write(
-        self, work: _Work, keys: Sequence[ItemKey], held: Mapping[ItemKey, Held], desired: Desired, deadline: float
+        self,
+        work: _Work,
+        parts: Sequence[tuple[ItemKey, ...]],
+        held: Mapping[ItemKey, Held],
+        desired: Desired,
+        deadline: float,
     ) -> list[ItemKey]:
-        """Writes these keys side by side; returns those written. The others were changed by somebody meanwhile."""
+        """Writes these keys side by side, those of a part at once; returns those written.
 
-        async def write(key: ItemKey) -> bool:
-            try:
-                return await self._put(key, held.get(key), desired, deadline)
-            except InvalidRequestError as error:
-                for mark, needed in work.needed.items():
-                    if key in needed:
-                        work.reasons[mark] = f"DynamoDB refused an item of the row ({error.code})"
-                return False
-
-        waiting, written = iter(keys), list[ItemKey]()
+        The others were changed by somebody meanwhile.
+        """
+        waiting, written = iter(parts), list[ItemKey]()
 
         async def hand() -> None:
-            for key in waiting:
-                if await write(key):
-                    written.append(key)
+            for part in waiting:
+                if part and await self._send(
+                    work, [self._put(key, held.get(key), desired) for key in part], part, deadline
+                ):
+                    written.extend(part)
 
         # All have ended before a failure is raised: none is sent when nobody counts on it any more.
-        hands = [hand() for _ in range(min(_IN_FLIGHT, len(keys)))]
+        hands = [hand() for _ in range(min(_IN_FLIGHT, len(parts)))]
         results = await asyncio.gather(*hands, return_exceptions=True)
         work.in_order |= set(written)
         work.written += len(written)
@@ -231,7 +242,22 @@ class Reconciler:
                 raise result
         return written
 
-    async def _put(self, key: ItemKey, was: Held | None, desired: Desired, deadline: float) -> bool:
+    async def _send(self, work: _Work, puts: Sequence[versions.Put], keys: Sequence[ItemKey], deadline: float) -> bool:
+        """Puts items at once; where one of them is refused for what it is, the marks of their keys get the reason."""
+        try:
+            if len(puts) > 1:
+                return await versions.put_all_where(self._client, puts, deadline=deadline)
+            (put,) = puts
+            return await versions.put_where(
+                self._client, put.table_name, put.item, key_name=put.key_name, was=put.was, deadline=deadline
+            )
+        except (InvalidRequestError, TransactionCanceledError) as error:
+            for mark, needed in work.needed.items():
+                if not needed.isdisjoint(keys):
+                    work.reasons[mark] = f"DynamoDB refused an item of the row ({error.code})"
+            return False
+
+    def _put(self, key: ItemKey, was: Held | None, desired: Desired) -> versions.Put:
         table, moment = self._tables[key.table], desired.moment
         item = desired.items.get(key)
         text = (
@@ -239,9 +265,7 @@ class Reconciler:
             if item is None
             else versions.versioned(item, moment.version)
         )
-        return await versions.put_where(
-            self._client, table.name, text, key_name=table.partition_key.name, was=was, deadline=deadline
-        )
+        return versions.Put(table.name, text, table.partition_key.name, was)
 
     @staticmethod
     async def _record(connection: Connection, buried: Sequence[ItemKey], desired: Desired) -> None:
