@@ -11,10 +11,9 @@ import orjson
 
 from migrator.dynamodb import versions
 from migrator.dynamodb.batches import BatchWriter
-from migrator.dynamodb.items import batch_get, put_item
+from migrator.dynamodb.items import batch_get, delete_item, put_item
 from migrator.phases.gate import Gate
 from migrator.postgres import pending, phases, tombstones
-from migrator.reconcile.reconciler import Reconciler
 from migrator.reconcile.touched import Touched
 
 if TYPE_CHECKING:
@@ -23,10 +22,8 @@ if TYPE_CHECKING:
     import pytest
 
     from migrator.dynamodb.client import Client
-    from migrator.dynamodb.versions import Held
+    from migrator.mapping import WireItem
     from migrator.postgres.connection import Connection
-    from migrator.reconcile import ItemKey
-    from migrator.reconcile.desired import Desired
 
 
 class _Settled:
@@ -51,31 +48,37 @@ def _marks_deleted_first(patch: pytest.MonkeyPatch) -> None:
 
 
 def _write_skipped_on_equality(patch: pytest.MonkeyPatch) -> None:
-    original = Reconciler._put  # noqa: SLF001 - the seam
+    original = versions.put_where
 
-    async def put(self: Reconciler, key: ItemKey, was: Held | None, desired: Desired, deadline: float) -> bool:
-        table = self._tables[key.table]
-        found = await batch_get(self._client, key.table, [key.wire(table)])
-        there = next(
-            ({name: value for name, value in item.items() if name != "_v"} for item in found if "_del" not in item),
-            None,
-        )
-        item = desired.items.get(key)
-        if there == (None if item is None else orjson.loads(item)):
-            return True
-        return await original(self, key, was, desired, deadline)
+    async def put(client: Client, table_name: str, item: bytes, **kwargs: Any) -> bool:  # noqa: ANN401 - the original's
+        wanted = orjson.loads(item)
+        found = await batch_get(client, table_name, [_key(wanted)])
+        if wanted.keys() == {"PK", "SK", "_v", "_del"}:
+            is_equal = all("_del" in each for each in found)
+        else:
+            is_equal = any(_values(each) == _values(wanted) for each in found)
+        return is_equal or await original(client, table_name, item, **kwargs)
 
-    patch.setattr(Reconciler, "_put", put)
+    patch.setattr(versions, "put_where", put)
 
 
 def _source_before_target(patch: pytest.MonkeyPatch) -> None:
-    original = Reconciler._put  # noqa: SLF001 - the seam
+    original = versions.put_where
 
-    async def put(self: Reconciler, key: ItemKey, _was: Held | None, desired: Desired, deadline: float) -> bool:
-        held = await self._held([key])
-        return await original(self, key, held.get(key), desired, deadline)
+    async def put(client: Client, table_name: str, item: bytes, **kwargs: Any) -> bool:  # noqa: ANN401 - the original's
+        key = _key(orjson.loads(item))
+        held = [each for _, each in await versions.held(client, table_name, [key], list(key))]
+        return await original(client, table_name, item, **{**kwargs, "was": held[0] if held else None})
 
-    patch.setattr(Reconciler, "_put", put)
+    patch.setattr(versions, "put_where", put)
+
+
+def _key(item: WireItem) -> WireItem:
+    return {name: item[name] for name in ("PK", "SK")}
+
+
+def _values(item: WireItem) -> WireItem:
+    return {name: value for name, value in item.items() if name != "_v"}
 
 
 def _unconditional_write(patch: pytest.MonkeyPatch) -> None:
@@ -97,19 +100,18 @@ def _failed_condition_taken_for_success(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_tombstones(patch: pytest.MonkeyPatch) -> None:
-    original = Reconciler._put  # noqa: SLF001 - the seam
+    original = versions.put_where
 
-    async def put(self: Reconciler, key: ItemKey, was: Held | None, desired: Desired, deadline: float) -> bool:
-        if key in desired.items:
-            return await original(self, key, was, desired, deadline)
-        table = self._tables[key.table]
-        request = {"TableName": table.name, "Key": key.wire(table)}
-        await self._client.call("DeleteItem", orjson.dumps(request))
+    async def put(client: Client, table_name: str, item: bytes, **kwargs: Any) -> bool:  # noqa: ANN401 - the original's
+        wanted = orjson.loads(item)
+        if "_del" not in wanted:
+            return await original(client, table_name, item, **kwargs)
+        await delete_item(client, table_name, _key(wanted))
         return True
 
     async def record(*_: object) -> None: ...
 
-    patch.setattr(Reconciler, "_put", put)
+    patch.setattr(versions, "put_where", put)
     patch.setattr(tombstones, "record", record)
 
 

@@ -117,8 +117,9 @@ class World:
 
     async def begin(self, *rows: str) -> None:
         """A new sequence: these statements make rows that have no marks, as those from before capture was installed."""
+        # Those of a sequence that has failed.
+        self.reap()
         for process in list(self.processes):
-            # Of a sequence that has failed.
             await self.crash(process)
         for session in range(len(self.sessions)):
             await self.rollback(session)
