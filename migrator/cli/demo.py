@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from migrator.postgres.pending import Backlog
 
-ROWS = 70_000
+ROWS = 50_000
 SEED = 20_251_129
 MAPPINGS = "mappings.miyabi"
 DIFFERENCES_FOUND = 3
