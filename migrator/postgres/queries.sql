@@ -359,10 +359,12 @@ SELECT clock_timestamp() AS at,
        ARRAY(SELECT entity || ' ' || phase FROM migrator.phases WHERE model = $1) AS phases
 
 -- name: record_tombstones
--- Records tombstones of the target $1 that were written at $4: keys $2, versions $3.
+-- Records tombstones of the target $1 that were written at $4: keys $2, versions $3. Whoever comes later with an older
+-- one was slow: the newer one stands in the target.
 INSERT INTO migrator.tombstones (target, key, version, written_at)
 SELECT $1, key, version, $4 FROM unnest($2::text[], $3::numeric[]) AS written(key, version)
 ON CONFLICT (target, key) DO UPDATE SET version = excluded.version, written_at = excluded.written_at
+WHERE tombstones.version < excluded.version
 
 -- name: old_tombstones
 -- Tombstones of the target $1 that were written more than $2 seconds ago, $3 at most.

@@ -101,3 +101,21 @@ async def _dies(world: World, point: str) -> None:
 def test_a_process_may_die_at_any_point(running: Running, point: str) -> None:
     world, runner = running
     runner.run(_dies(world, point))
+
+
+async def _two_bury(world: World) -> None:
+    await mirrored(world)
+    await world.execute("DELETE FROM accounts")
+    slow = await world.relay()
+    await slow.lead_to("tombstones to be recorded")
+    await world.execute("INSERT INTO accounts VALUES (1, 'a', 'x', 0)")
+    await world.execute("DELETE FROM accounts")
+    await drained(world)
+    await slow.finish()
+    world.reap()
+    await world.settle()
+
+
+def test_a_tombstone_is_purged_though_an_older_one_is_recorded_after_it(running: Running) -> None:
+    world, runner = running
+    runner.run(_two_bury(world))

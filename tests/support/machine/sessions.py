@@ -101,4 +101,8 @@ async def kept_open(url: str, patch: pytest.MonkeyPatch) -> AsyncIterator[None]:
         for name in _OPENERS:
             for opener, instead in (("pool", shared), ("connect", connect)):
                 patch.setattr(import_module(name), opener, instead, raising=False)
-        yield
+        try:
+            yield
+        finally:
+            # A process that has died may have left a session behind.
+            kept.terminate()
