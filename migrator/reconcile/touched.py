@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import orjson
+
 from migrator.mapping import told_keys
 from migrator.postgres import pending
 from migrator.reconcile.item_key import ItemKey
@@ -40,10 +42,10 @@ class Touched:
             SourceError: PostgreSQL cannot be reached, or the table is not what the mapping declares any more.
         """
         live, first = self.lookups[0].live, self.lookups[0].entity
-        keyed = [mark for mark in self.marks if mark.row_key is not None]
+        keyed = [mark for mark in self.marks if self._holds(mark, mark.row_key, set(live.key))]
         rows = await pending.values(connection, live, first.projection, [mark.row_key or "" for mark in keyed])
         self.row_keys = {mark.id: row for mark, row in zip(keyed, rows, strict=True)}
-        changed = [mark for mark in self.marks if mark.old_key is not None]
+        changed = [mark for mark in self.marks if self._holds(mark, mark.old_key, self._columns)]
         for lookup in self.lookups:
             old = await pending.values(
                 connection, live, lookup.entity.projection, [mark.old_key or "" for mark in changed]
@@ -53,6 +55,24 @@ class Touched:
         for mark in self.marks:
             if mark.operation == "truncate":
                 self.reasons[mark.id] = "TRUNCATE leaves no keys: the table has to be brought up to date as a whole"
+
+    @property
+    def _columns(self) -> set[str]:
+        """The columns of which item keys are made."""
+        items = (item for lookup in self.lookups for item in lookup.entity.plan.items)
+        return {column for item in items for slot in item.keys for column in slot.template.columns}
+
+    def _holds(self, mark: PendingMark, document: str | None, columns: set[str]) -> bool:
+        """Whether a mark holds these columns; one made before capture noted all of them has to be set aside."""
+        if document is None:
+            return False
+        lacking = columns - orjson.loads(document).keys()
+        if lacking:
+            self.reasons[mark.id] = (
+                f"the change was marked before capture noted {', '.join(sorted(lacking))}, so its keys are not all "
+                "known: `migrate verify --repair` brings the table in order"
+            )
+        return not lacking
 
     def _take_old(self, mark: int, lookup: Lookup, row: Row) -> None:
         # Where there is none, no item can have it; or the mark names one item of a row of which no more is known.

@@ -187,3 +187,25 @@ async def test_a_key_that_dynamodb_does_not_allow_is_set_aside_and_stops_no_othe
     await change(miyabi, "UPDATE organizations SET id = 'short' WHERE length(id) = 3000")
     assert (await drain(miyabi)).aside == 0
     assert await miyabi.differing() == []
+
+
+async def test_a_mark_of_before_capture_noted_a_key_column_is_set_aside_and_the_others_are_settled(
+    miyabi: Migration,
+) -> None:
+    await follow(miyabi)
+    await change(
+        miyabi,
+        """INSERT INTO migrator.marks (source, operation, row_key, old_key)
+           SELECT 'public.agent_executions', 'update', key, key
+           FROM (SELECT jsonb_build_object('id', id) AS key FROM agent_executions LIMIT 1) AS early""",
+        "UPDATE agent_executions SET started_at = started_at + interval '1 hour'",
+        FINISH,
+    )
+    outcome = await drain(miyabi)
+    assert (outcome.set_aside, outcome.aside) == (1, 1)
+    assert await waiting(miyabi) == 0
+    async with miyabi.session() as session:
+        (reason,) = await session.fetchrow("SELECT reason FROM migrator.marks")
+    assert "before capture noted repository_id, started_at" in reason
+    assert "migrate verify --repair" in reason
+    assert await miyabi.differing() == []
