@@ -164,3 +164,22 @@ async def test_nothing_is_followed_before_dual_write(miyabi: Migration) -> None:
     with pytest.raises(GateError, match="not followed") as refused:
         await drain(miyabi)
     assert refused.value.next_step == "migrate switch dual-write"
+
+
+async def test_a_target_too_slow_for_a_batch_takes_it_in_parts(miyabi: Migration, proxy: FaultProxy) -> None:
+    await follow(miyabi)
+    await change(miyabi, *CHANGES)
+    marks = await waiting(miyabi)
+    # 32 requests at a time, in 0.5 s: a batch of 200 takes six times as long as a request of it may.
+    proxy.inject(Delay(0.5), on="PutItem")
+    outcome = await relay(
+        miyabi.model,
+        miyabi.model.entities,
+        miyabi.through(proxy.endpoint_url).stores,
+        limits=Limits(200, Times(request=1.2)),
+        until_empty=True,
+        stop=asyncio.Event(),
+        listener=Silent(),
+    )
+    assert outcome.settled == marks
+    assert await miyabi.differing() == []
