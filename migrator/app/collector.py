@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Concatenate, ParamSpec
 
-    from sqlalchemy.orm import InstanceState, ORMExecuteState, SessionTransaction, UOWTransaction
+    from sqlalchemy.orm import ORMExecuteState, SessionTransaction, UOWTransaction
     from sqlalchemy.pool import Pool
 
     from migrator.app.counts import Reason
@@ -233,7 +233,3 @@ class Collector:
         del session.info[self]
         if rows or left:
             self._receiver.committed(list(rows), left)
-
-
-def _is_modified(session: Session, state: InstanceState[Any]) -> bool:
-    return session.is_modified(state.obj(), include_collections=False)

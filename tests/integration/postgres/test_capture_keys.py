@@ -111,7 +111,8 @@ async def test_a_key_of_each_type(session: Connection, database: Database, kind:
         printed = await session.fetchval("SELECT k::text FROM keyed")
         await session.execute("DELETE FROM migrator.marks")
         await writer.execute("UPDATE keyed SET n = 1")
-        (found,) = await source.by_keys(session, [(await session.fetchval("SELECT row_key ->> 'k' FROM migrator.marks"),)])
+        key = await session.fetchval("SELECT row_key ->> 'k' FROM migrator.marks")
+        (found,) = await source.by_keys(session, [(key,)])
         assert found is not None
         assert source.key_of(found) == (printed,)
         assert await held(session, table, "row_key") == [(printed, None)]
