@@ -150,6 +150,13 @@ async def test_a_trigger_that_was_dropped_and_one_of_the_same_name(captured: Con
 async def test_a_function_that_was_replaced(captured: Connection, change: str) -> None:
     await captured.execute(change)
     assert await faults(captured, TASKS) == ["replaced"]
+    # What happened meanwhile may be unmarked, and stays a fault when the function is mended.
+    await create(captured, TASKS, ["id", "user_id"])
+    assert await faults(captured, TASKS) == ["altered"]
+    await resynchronised(captured, "public.tasks")
+    assert await faults(captured, TASKS) == []
+    await create(captured, TASKS, ["id", "user_id"])
+    assert await faults(captured, TASKS) == []
 
 
 async def test_an_owner_who_may_no_longer_write_marks(captured: Connection) -> None:
