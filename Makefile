@@ -4,7 +4,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-WORKERS ?= 2
+# More than processors: tests wait for stores, clocks and processes more than they compute.
+WORKERS ?= 4
 
 # uv finds the interpreter on this machine, or takes the one that UV_PYTHON names. It never downloads one.
 export UV_PYTHON_DOWNLOADS := never
