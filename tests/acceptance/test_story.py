@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.support.stores import Database, DynamoDBStore
 
 KILLS = 5
-WRITES = 1_000
+WRITES = 500
 DIFFERENCES = 3
 
 

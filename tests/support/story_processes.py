@@ -66,7 +66,7 @@ class Part:
             *self.command,
             *(self.again if self.completed else ()),
             cwd=ROOT,
-            env={**os.environ, **self.environment, **more},
+            env={**ambient(), **self.environment, **more},
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._output,
@@ -122,6 +122,11 @@ class Part:
         self._output.close()
 
 
+def ambient() -> dict[str, str]:
+    """This process's environment, without what has coverage measured: it slows what is to bear a load."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 async def finished(environment: Mapping[str, str], *arguments: str, expected: int = 0) -> str:
     """Run a module as a command to its end; returns what it has printed."""
     process = await asyncio.create_subprocess_exec(
@@ -129,7 +134,7 @@ async def finished(environment: Mapping[str, str], *arguments: str, expected: in
         "-m",
         *arguments,
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**ambient(), **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
