@@ -133,9 +133,9 @@ class BatchWriter:
         try:
             await _side_by_side(self._work(portions, job) for _ in range(workers))
         except GaveUpError as error:
-            if loop.time() >= job.deadline and self._accepted_at > job.began:
-                raise TooSlowError(error.what, safe=error.safe, next_step=error.next_step) from error
-            raise
+            slow = loop.time() >= job.deadline and self._accepted_at > job.began
+            kind = TooSlowError if slow else GaveUpError
+            raise kind(error.what, safe=error.safe or _SAFE, next_step=error.next_step) from error
         return job.written
 
     async def _work(self, portions: Iterator[Sequence[bytes]], job: Job) -> None:
