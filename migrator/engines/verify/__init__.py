@@ -12,15 +12,19 @@ What differs can be repaired: a mark is made for it as if it had changed just no
 from __future__ import annotations
 
 from migrator.engines.verify.crew import Read
-from migrator.engines.verify.findings import Difference, Report, Verdict
+from migrator.engines.verify.findings import Cause, Cost, Coverage, Difference, Parity, Report, Verdict
 from migrator.engines.verify.job import Scope, verify
 from migrator.engines.verify.repair import Repaired, repair
 from migrator.engines.verify.resync import Outlook, accept, look
 from migrator.engines.verify.suspects import Suspects
 
 __all__ = [
+    "Cause",
+    "Cost",
+    "Coverage",
     "Difference",
     "Outlook",
+    "Parity",
     "Read",
     "Repaired",
     "Report",

@@ -26,6 +26,25 @@ class Verdict(Enum):
     """The row has no exact items, or its items do not give the row back."""
 
 
+class Cause(Enum):
+    """Why a key differs, where that can be known."""
+
+    POISON = "poison"
+    """Its change is set aside, with a reason."""
+    NO_MARK = "no mark"
+    """The row was changed and no mark tells of it."""
+    NOT_COPIED = "not copied"
+    """The copy has not reached the row."""
+    FOREIGN_WRITER = "foreign writer"
+    """Something other than the toolkit wrote the item."""
+    FOREIGN_ITEM = "foreign item"
+    """No row of any entity can own the item."""
+    STALE = "stale version"
+    """The item is of an earlier state of its row."""
+    OTHER_KEY = "duplicate under another key"
+    """The row's item stands under another key."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """One difference. `attributes` are the top-level ones, or members of the envelope (`Data.status`), that differ."""
@@ -41,6 +60,46 @@ class Difference:
     ttl: bool = False
     """Whether the expiry is among them."""
     reason: str | None = None
+    cause: Cause | None = None
+
+
+@dataclass
+class Parity:
+    """How one access pattern answered, in DynamoDB and by its SQL."""
+
+    pattern: str
+    question: str
+    asked: int = 0
+    """Sets of parameters that were asked."""
+    equal: int = 0
+    differing: list[str] = field(default_factory=list)
+    """Sets of parameters whose answers differ, as text: key columns only."""
+    unsettled: int = 0
+    """Those whose rows or items moved for as long as they were looked at."""
+    reason: str | None = None
+    """Why it was not asked, where it was not."""
+
+
+@dataclass
+class Cost:
+    """Read units, foreseen and consumed, and what they cost on demand, in US dollars."""
+
+    foreseen_units: float = 0.0
+    units: float = 0.0
+    dollars: float = 0.0
+
+
+@dataclass
+class Coverage:
+    """What was looked at, and what was not."""
+
+    sample_percent: float | None = None
+    since: str | None = None
+    key_range: str | None = None
+    confidence: str | None = None
+    """What a sample says of the whole, in one sentence."""
+    not_verified: list[str] = field(default_factory=list)
+    """What this verification says nothing about, a sentence each."""
 
 
 @dataclass
@@ -55,6 +114,9 @@ class Report:
     """Rows past their TTL: their items may be there or not."""
     read_units: float = 0.0
     differences: list[Difference] = field(default_factory=list)
+    parities: list[Parity] = field(default_factory=list)
+    cost: Cost = field(default_factory=Cost)
+    scope: Coverage = field(default_factory=Coverage)
     followed: bool = False
     """Whether PostgreSQL's changes are carried over in the phase: what differs can be repaired then."""
     suspects: int = 0
