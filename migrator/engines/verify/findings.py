@@ -61,6 +61,9 @@ class Difference:
     """Whether the expiry is among them."""
     reason: str | None = None
     cause: Cause | None = None
+    values: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict, repr=False)
+    """Of attributes that differ: what is expected and what was found, as text. It is shown only where that is asked
+    for, and those that are declared encrypted never are."""
 
 
 @dataclass

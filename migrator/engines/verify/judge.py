@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -11,6 +11,7 @@ import orjson
 from migrator.dynamodb.items import batch_get
 from migrator.engines.verify.canonical import key_line, same
 from migrator.engines.verify.findings import Difference, Verdict
+from migrator.engines.verify.values import told
 from migrator.mapping import FOREVER, ItemWitness, RowWitness, Unencodable, claims, expiry, forward, plain, row_key
 from migrator.mapping.item_witness import past
 
@@ -152,7 +153,8 @@ class Judge:
     ) -> Difference | None:
         differing = self._differing(should, actual)
         if differing:
-            return self._difference(Verdict.DIFFERENT, key, expected, differing)
+            difference = self._difference(Verdict.DIFFERENT, key, expected, differing)
+            return replace(difference, values=told(self.table, expected.entity, differing, should, actual))
         if self._agree(expected, actual):
             return None
         return self._difference(Verdict.UNVERIFIABLE, key, expected, reason=DISAGREEMENT)
