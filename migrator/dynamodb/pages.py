@@ -12,7 +12,7 @@ from migrator.dynamodb.errors import GaveUpError, ThrottledError
 from migrator.dynamodb.pacing import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from migrator.dynamodb.client import Client
     from migrator.mapping import WireItem
@@ -34,7 +34,7 @@ class Page:
 
 async def pages(
     client: Client, operation: str, request: Mapping[str, Any], *, pace: Pace | None = None
-) -> AsyncIterator[Page]:
+) -> AsyncGenerator[Page, None]:
     """Yields the pages of a Query or a Scan, each asked for when the one before has been taken.
 
     Args:

@@ -31,13 +31,13 @@ from migrator.mapping.entity import (
 from migrator.mapping.errors import MappingError, Undecodable, Unencodable, Unfit
 from migrator.mapping.fingerprint import entity_fingerprint
 from migrator.mapping.forward import Row, WireItem, expiry, forward, owned_keys, row_key, told_keys
-from migrator.mapping.inverse import Inverse, differing_columns
+from migrator.mapping.inverse import Inverse, ItemInverse, differing_columns
 from migrator.mapping.item_witness import ItemWitness
 from migrator.mapping.kind import Form, RowValue
 from migrator.mapping.lint import Problem, lint
 from migrator.mapping.model import Model
 from migrator.mapping.ownership import Claim, claims
-from migrator.mapping.pattern import Get, Pattern, Query
+from migrator.mapping.pattern import Get, Pattern, Query, living
 from migrator.mapping.plain import plain, plain_item
 from migrator.mapping.plan import Projected
 from migrator.mapping.row_witness import RowWitness
@@ -57,9 +57,9 @@ from migrator.mapping.table import (
 __all__ = [
     "ABSENT", "ALL", "EPOCH", "FOREVER", "NATURAL", "NULL", "ON_DEMAND", "SET", "TEXT",
     "Attribute", "AttributeValue", "B", "Claim", "Computed", "Counted", "Embedded", "Encoded", "Encoder", "Entity",
-    "Expiry", "Form", "Get", "Index", "Inverse", "Item", "ItemWitness", "KeyAttribute", "Large", "MappingError",
-    "Model", "N", "Null", "OnDemand", "Pattern", "Problem", "Projected", "Provisioned", "Query", "Row", "RowValue",
-    "RowWitness", "S", "Selection", "Table", "Undecodable", "Unencodable", "Unfit", "WireItem",
-    "claims", "differing_columns", "entity_fingerprint", "expiry", "forward", "lint", "only", "owned_keys", "plain",
-    "plain_item", "row_from_json", "row_key", "to_text", "told_keys", "without",
+    "Expiry", "Form", "Get", "Index", "Inverse", "Item", "ItemInverse", "ItemWitness", "KeyAttribute", "Large",
+    "MappingError", "Model", "N", "Null", "OnDemand", "Pattern", "Problem", "Projected", "Provisioned", "Query", "Row",
+    "RowValue", "RowWitness", "S", "Selection", "Table", "Undecodable", "Unencodable", "Unfit", "WireItem",
+    "claims", "differing_columns", "entity_fingerprint", "expiry", "forward", "lint", "living", "only", "owned_keys",
+    "plain", "plain_item", "row_from_json", "row_key", "to_text", "told_keys", "without",
 ]  # fmt: skip

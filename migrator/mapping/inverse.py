@@ -76,26 +76,50 @@ class Inverse:
         item = items.get(way.item)
         if item is None:
             raise Undecodable(self.entity.name, column, f"item {way.item} of the row is missing")
-        try:
-            match way.place:
-                case StoredAttribute():
-                    return _stored(way.place, self._held(way, item).get(way.place.name))
-                case ComputedAttribute():
-                    return _computed(column, way.place, self._held(way, item).get(way.place.name))
-                case Slot():
-                    return _from_slot(column, way, way.place, item)
-            return _from_expiry(way.place, item.get(self.entity.table.ttl or ""))
-        except Unfit as unfit:
-            raise Undecodable(self.entity.name, column, unfit.reason) from unfit
+        return _recovered(self.entity, column, way, item)
 
-    def _held(self, way: Recovery, item: WireItem) -> WireItem:
-        """The attributes among which the column's stands."""
-        if not way.enveloped:
-            return item
-        content = item.get(self.entity.table.envelope or "", {}).get("M")
-        if not isinstance(content, dict):
-            raise Unfit(f"{self.entity.table.envelope} is no Map")
-        return content
+
+class ItemInverse:
+    """The way back from one of an entity's items alone: to the columns whose values it holds whole."""
+
+    def __init__(self, entity: Entity, item: BoundItem) -> None:
+        self.entity = entity
+        self._ways: dict[str, Recovery] = {}
+        for column, way in _ways(entity, item):
+            self._ways.setdefault(column, way)
+
+    def part(self, item: WireItem) -> Row:
+        """The columns' values that an item gives back.
+
+        Raises:
+            Undecodable: the item has not the form that the mapping gives it.
+        """
+        return {column: _recovered(self.entity, column, way, item) for column, way in self._ways.items()}
+
+
+def _recovered(entity: Entity, column: str, way: Recovery, item: WireItem) -> RowValue:
+    """A column's value from the item that holds it."""
+    try:
+        match way.place:
+            case StoredAttribute():
+                return _stored(way.place, _held(entity, way, item).get(way.place.name))
+            case ComputedAttribute():
+                return _computed(column, way.place, _held(entity, way, item).get(way.place.name))
+            case Slot():
+                return _from_slot(column, way, way.place, item)
+        return _from_expiry(way.place, item.get(entity.table.ttl or ""))
+    except Unfit as unfit:
+        raise Undecodable(entity.name, column, unfit.reason) from unfit
+
+
+def _held(entity: Entity, way: Recovery, item: WireItem) -> WireItem:
+    """The attributes among which the column's stands."""
+    if not way.enveloped:
+        return item
+    content = item.get(entity.table.envelope or "", {}).get("M")
+    if not isinstance(content, dict):
+        raise Unfit(f"{entity.table.envelope} is no Map")
+    return content
 
 
 def _stored(attribute: StoredAttribute, value: AttributeValue | None) -> RowValue:

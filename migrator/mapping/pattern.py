@@ -6,7 +6,7 @@ A pattern names the entity, the item and the index it reads; its parameters are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from migrator.mapping.document import AttributeValue
     from migrator.mapping.entity import Entity
     from migrator.mapping.field import Field
+    from migrator.mapping.forward import Row
     from migrator.mapping.plan import BoundIndex, BoundItem, Slot
 
 _UNITS: Final = {"seconds": "second", "millis": "milliseconds"}
@@ -47,13 +48,20 @@ class Get:
 
     def request(self, **parameters: object) -> Request:
         """The GetItem request for these values."""
-        row = _row(self, parameters)
+        return self.request_for(_row(self, parameters))
+
+    def request_for(self, row: Row) -> Request:
+        """The GetItem request for the values that a row has."""
         key = {slot.attribute.name: _value(self, slot, row) for slot in _item(self).keys}
         return {"TableName": self.entity.table.name, "Key": key}
 
     def statement(self, **parameters: object) -> sa.Select[Any]:
         """The same question to the source."""
-        return sa.select(self.entity.source).where(*_equal(self.entity, self.parameters, _row(self, parameters)))
+        return self.statement_for(_row(self, parameters))
+
+    def statement_for(self, row: Row) -> sa.Select[Any]:
+        """The same question to the source, for the values that a row has."""
+        return sa.select(self.entity.source).where(*_equal(self.entity, self.parameters, row), *_when(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +90,12 @@ class Query:
         self, *, limit: int | None = None, start_key: Mapping[str, AttributeValue] | None = None, **parameters: object
     ) -> Request:
         """The Query request for these values, one page of at most `limit` items after `start_key`."""
-        row = _row(self, parameters)
+        return self.request_for(_row(self, parameters), limit=limit, start_key=start_key)
+
+    def request_for(
+        self, row: Row, *, limit: int | None = None, start_key: Mapping[str, AttributeValue] | None = None
+    ) -> Request:
+        """The same request, for the values that a row has."""
         partition, *sort = self.slots
         request: Request = {
             "TableName": self.entity.table.name,
@@ -108,19 +121,34 @@ class Query:
 
         Rows with the same key of an index are in no order, there as here.
         """
+        return self.statement_for(_row(self, parameters))
+
+    def statement_for(self, row: Row) -> sa.Select[Any]:
+        """The same statement, for the values that a row has."""
         source = self.entity.source
-        item = _item(self)
-        conditions = _equal(self.entity, self.parameters, _row(self, parameters))
+        conditions = [*_equal(self.entity, self.parameters, row), *_when(self)]
         if self.index is not None:
-            conditions += [source.columns[name].is_not(None) for name in _index(self, item).nullable]
-        declared = self.entity.items[self.item].when
-        if declared is not None:
-            conditions.append(declared)
+            conditions += [source.columns[name].is_not(None) for name in _index(self, _item(self)).nullable]
         order = [_key_order(self.entity, slot, field) for slot in self.slots[1:] for field in slot.template.fields]
         return sa.select(source).where(*conditions).order_by(*(c.desc() if self.descending else c.asc() for c in order))
 
 
 Pattern: TypeAlias = Get | Query
+
+
+def living(entity: Entity, now: int) -> list[sa.ColumnElement[bool]]:
+    """The condition under which the source's rows are not past their TTL at `now`, in Unix seconds; none without TTL.
+
+    A Query leaves out what is past its TTL, whether or not DynamoDB has deleted it by then.
+    """
+    if entity.ttl is None:
+        return []
+    column = entity.source.columns[entity.ttl.column.name]
+    if isinstance(entity.plan.kinds[column.name], kinds.Integer):
+        seconds: sa.ColumnElement[Any] = sa.cast(column, sa.Numeric)
+    else:
+        seconds = sa.func.floor(sa.extract("epoch", column))
+    return [sa.or_(column.is_(None), seconds > now - entity.ttl.after // timedelta(seconds=1))]
 
 
 def _item(pattern: Pattern) -> BoundItem:
@@ -146,6 +174,12 @@ def _index(pattern: Query, item: BoundItem) -> BoundIndex:
 
 def _columns(slots: tuple[Slot, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for slot in slots for column in slot.template.columns))
+
+
+def _when(pattern: Pattern) -> list[sa.ColumnElement[bool]]:
+    """The condition under which a row has the item."""
+    declared = pattern.entity.items[pattern.item].when
+    return [] if declared is None else [declared]
 
 
 def _row(pattern: Pattern, parameters: dict[str, object]) -> dict[str, Any]:
