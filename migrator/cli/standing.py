@@ -12,12 +12,13 @@ from migrator.dynamodb.errors import TableMissingError
 from migrator.engines.copy import plan_table, records
 from migrator.engines.stores import live_table
 from migrator.errors import ConfigurationError, TargetError
-from migrator.postgres import capture, catalog, marks, pending, phases, state, verifications
+from migrator.postgres import capture, catalog, divergences, marks, pending, phases, state, verifications
 from migrator.postgres.connection import connect
 from migrator.postgres.identifiers import TableName
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -81,7 +82,8 @@ class Standing:
     """Where one model's migration stands. `version` is that of the toolkit's schema, 0 where it is not installed.
 
     `phases` are those of all entities; `backlog` is what waits of the marks (None: there are none yet);
-    `alarm` says that they take more of the disk than they may.
+    `alarm` says that they take more of the disk than they may. `verification` is the last one that came to a verdict,
+    `attempt` the last one of all, `divergences` how many are open, `at` the time by the source's clock.
     """
 
     model: str
@@ -90,6 +92,9 @@ class Standing:
     sources: list[Source] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     verification: Verification | None = None
+    attempt: Verification | None = None
+    divergences: int = 0
+    at: datetime | None = None
     phases: Mapping[str, Phase] = field(default_factory=dict)
     backlog: Backlog | None = None
     alarm: str | None = None
@@ -174,8 +179,12 @@ async def _read_source(work: Work, stores: Stores, marks_bytes: int) -> Standing
     connection = await connect(stores.database_url, purpose="status", read_only=True)
     try:
         standing.version = await state.installed_version(connection)
-        if standing.version:
-            standing.verification = next(iter(await verifications.latest(connection, work.model.name)), None)
+        if standing.version >= state.LATEST:
+            name = work.model.name
+            standing.verification = next(iter(await verifications.latest(connection, name, judged=True)), None)
+            standing.attempt = next(iter(await verifications.latest(connection, name)), None)
+            standing.divergences = await divergences.count_open(connection, name)
+            standing.at = await verifications.now(connection)
         at = await phases.known(connection, work.model.name)
         standing.phases = {each.name: at.get(each.name, phases.Standing()).phase for each in work.entities}
         known = await records(connection, work.model)

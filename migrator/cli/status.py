@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
+from migrator.cli.duration import duration_text
 from migrator.cli.options import common_options, json_option, mapping_options, target_options
 from migrator.cli.output import print_json, print_table, printable
 from migrator.cli.standing import Source, Standing, Target, capture_remarks, standing_of
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from migrator.postgres.verifications import Verification
 
 SECONDS_BETWEEN: Final = 2.0
+OUTCOMES: Final = {
+    "equal": "found target and source equal",
+    "different": "found differences",
+    "failed": "failed",
+    "interrupted": "was interrupted",
+    "running": "is under way",
+}
 
 
 @click.command("status")
@@ -72,6 +80,8 @@ def _show(standing: Standing) -> None:
     if standing.backlog is not None:
         click.echo(f"changes: {_backlog_words(standing.backlog)}")
     click.echo(f"verification: {_verification_words(standing)}")
+    if standing.divergences:
+        click.echo(f"divergences: {standing.divergences:,} open; `migrate history --divergences --open` names them")
     for sentence in standing.in_the_way():
         click.echo(f"in the way: {printable(sentence)}")
     steps = list(standing.next_steps())
@@ -121,15 +131,23 @@ def _backlog_words(backlog: Backlog) -> str:
 
 
 def _verification_words(standing: Standing) -> str:
-    done = standing.verification
-    if done is None:
-        return "none yet"
-    words = [f"{'equal' if done.clean else 'differences'} at {done.started_at:%Y-%m-%d %H:%M:%S %Z}"]
+    done, attempt = standing.verification, standing.attempt
+    words = ["none yet"] if done is None else [f"{'equal' if done.clean else 'differences'} at {_when(standing, done)}"]
+    if done is not None and not done.whole:
+        words.append("of a part")
     if standing.outdated:
         words.append(f"outdated ({standing.outdated})")
     if standing.unverified:
         words.append(f"without {', '.join(standing.unverified)}")
+    if attempt is not None and attempt != done:
+        words.append(f"the last one, at {_when(standing, attempt)}, {OUTCOMES[attempt.outcome]}")
     return "; ".join(words)
+
+
+def _when(standing: Standing, done: Verification) -> str:
+    """When it began, and how long ago that was."""
+    ago = "" if standing.at is None else f" ({duration_text(standing.at - done.started_at)} ago)"
+    return f"{done.started_at:%Y-%m-%d %H:%M:%S %Z}{ago}"
 
 
 def _as_json(standing: Standing) -> dict[str, Any]:
@@ -146,6 +164,13 @@ def _as_json(standing: Standing) -> dict[str, Any]:
         ],
         "marks": standing.backlog and asdict(standing.backlog),
         "verification": _verification_as_json(standing, standing.verification),
+        "last_attempt": standing.attempt
+        and {
+            "started_at": standing.attempt.started_at,
+            "outcome": standing.attempt.outcome,
+            "failure": standing.attempt.failure,
+        },
+        "open_divergences": standing.divergences,
         "in_the_way": list(standing.in_the_way()),
         "next": list(standing.next_steps()),
     }
@@ -176,7 +201,9 @@ def _verification_as_json(standing: Standing, done: Verification | None) -> dict
     return {
         "started_at": done.started_at,
         "finished_at": done.finished_at,
+        "age_seconds": None if standing.at is None else (standing.at - done.started_at).total_seconds(),
         "clean": done.clean,
+        "whole": done.whole,
         "counts": done.counts,
         "outdated": standing.outdated,
         "without": standing.unverified,

@@ -268,19 +268,121 @@ SELECT count(*) FROM migrator.marks WHERE source = $1 AND reason IS NOT NULL
 -- Deletes the mark $1.
 DELETE FROM migrator.marks WHERE id = $1 RETURNING id
 
--- name: record_verification
--- Records a verification that is done: model, fingerprint of its mapping, start, scope and counts as JSON, verdict.
-INSERT INTO migrator.verifications (model, mapping_fingerprint, started_at, finished_at, scope, counts, clean)
-VALUES ($1, $2, $3, clock_timestamp(), $4::text::jsonb, $5::text::jsonb, $6)
-RETURNING model, mapping_fingerprint, started_at, finished_at, scope::text, counts::text, clean
+-- name: begin_verification
+-- Records that a verification begins: model, fingerprint of its mapping, scope as JSON. The lock that is the session's
+-- from here on says that it is under way.
+WITH begun AS (
+    INSERT INTO migrator.verifications (model, mapping_fingerprint, scope) VALUES ($1, $2, $3::text::jsonb) RETURNING *
+)
+SELECT id, model, mapping_fingerprint, started_at, finished_at, scope::text, counts::text, cost::text,
+       'running' AS outcome, failure, report,
+       pg_advisory_lock(hashtextextended('migrator:verification:' || id, 0))::text AS lock
+FROM begun
+
+-- name: finish_verification
+-- Records how the verification $1 has ended: outcome, scope, counts and cost as JSON, and why it has failed, if it has.
+UPDATE migrator.verifications
+SET finished_at = clock_timestamp(), outcome = $2::text::migrator.outcome, scope = $3::text::jsonb,
+    counts = $4::text::jsonb, cost = $5::text::jsonb, failure = $6
+WHERE id = $1
+
+-- name: record_failure
+-- Records a verification that could not begin: model, fingerprint of its mapping, when it was, scope as JSON, and why.
+INSERT INTO migrator.verifications (model, mapping_fingerprint, started_at, finished_at, scope, outcome, failure)
+VALUES ($1, $2, $3, greatest($3, clock_timestamp()), $4::text::jsonb, 'failed', $5)
+
+-- name: name_report
+-- Records the file $2 that tells of the verification $1.
+UPDATE migrator.verifications SET report = $2 WHERE id = $1
 
 -- name: verifications
--- The verifications of the model $1, the latest first, $2 at most.
-SELECT model, mapping_fingerprint, started_at, finished_at, scope::text, counts::text, clean
+-- The verifications of the model $1, the latest first, $2 at most; with $3, those only that came to a verdict, and with $4
+-- those only that looked at everything. A replica does not see the locks of its primary.
+SELECT id, model, mapping_fingerprint, started_at, finished_at, scope::text, counts::text, cost::text, failure, report,
+       coalesce(outcome::text, CASE WHEN pg_is_in_recovery() OR EXISTS (
+           SELECT
+           FROM pg_locks
+           CROSS JOIN (SELECT hashtextextended('migrator:verification:' || verifications.id, 0) AS key) AS held
+           WHERE locktype = 'advisory'
+             AND granted
+             AND objsubid = 1
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND classid = ((held.key >> 32) & 4294967295)::oid
+             AND objid = (held.key & 4294967295)::oid
+       ) THEN 'running' ELSE 'interrupted' END) AS outcome
 FROM migrator.verifications
 WHERE model = $1
+  AND (NOT $3 OR outcome IN ('equal', 'different'))
+  AND (NOT $4 OR scope -> 'whole' = 'true')
 ORDER BY id DESC
 LIMIT $2
+
+-- name: since_proof
+-- What has happened since the verification $2 of the model $1 began: the latest one that found differences, the tables
+-- that were copied, and how many divergences are open.
+SELECT clock_timestamp() - proof.started_at AS age,
+       (SELECT max(later.started_at)
+        FROM migrator.verifications AS later
+        WHERE later.model = proof.model AND later.id > proof.id AND later.outcome = 'different') AS differing_at,
+       ARRAY(SELECT source FROM migrator.copies
+             WHERE copies.model = proof.model AND coalesce(finished_at, copies.started_at) > proof.started_at
+             ORDER BY source) AS copied,
+       (SELECT count(*) FROM migrator.divergences
+        WHERE divergences.model = proof.model AND repaired_at IS NULL) AS open
+FROM migrator.verifications AS proof
+WHERE proof.model = $1 AND proof.id = $2
+
+-- name: forget_verifications
+-- Forgets verifications that ended more than $1 days ago, but for the latest of each model.
+DELETE FROM migrator.verifications
+WHERE coalesce(finished_at, started_at) < clock_timestamp() - make_interval(days => $1)
+  AND id NOT IN (SELECT max(id) FROM migrator.verifications GROUP BY model)
+
+-- name: record_divergences
+-- Records what the verification $2 of the model $1 has found: tables, keys, verdicts, entities, attributes, causes.
+INSERT INTO migrator.divergences AS known
+    (model, target, key, verdict, entity, attributes, cause, first_verification, last_verification)
+SELECT $1, target, key, verdict, entity, attributes, cause, $2, $2
+FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+    AS found(target, key, verdict, entity, attributes, cause)
+ON CONFLICT (model, target, md5(key), verdict) DO UPDATE
+SET entity = excluded.entity, attributes = excluded.attributes, cause = coalesce(excluded.cause, known.cause),
+    last_verification = excluded.last_verification, last_seen = excluded.last_seen, times = known.times + 1,
+    repaired_at = NULL
+WHERE known.last_verification < excluded.last_verification
+
+-- name: close_divergences
+-- Closes what verifications before $2 of the model $1 have found and this one has not: of the entities $3, and of no
+-- entity in the tables $4.
+UPDATE migrator.divergences SET repaired_at = clock_timestamp()
+WHERE model = $1 AND repaired_at IS NULL AND last_verification < $2
+  AND (entity = ANY ($3) OR (entity IS NULL AND target = ANY ($4)))
+
+-- name: close_keys
+-- Closes what was found of the keys $3 in the tables $2 of the model $1.
+UPDATE migrator.divergences SET repaired_at = clock_timestamp()
+FROM unnest($2::text[], $3::text[]) AS repaired(target, key)
+WHERE model = $1 AND repaired_at IS NULL
+  AND divergences.target = repaired.target AND md5(divergences.key) = md5(repaired.key)
+
+-- name: divergences
+-- The divergences of the model $1, seen latest first, $2 at most; with $3, the open ones only.
+SELECT target AS table, key, verdict, entity, attributes, cause, first_verification, last_verification, times,
+       first_seen, last_seen, repaired_at
+FROM migrator.divergences
+WHERE model = $1 AND (NOT $3 OR repaired_at IS NULL)
+ORDER BY last_verification DESC, id
+LIMIT $2
+
+-- name: open_divergences
+-- How many divergences of the model $1 are open.
+SELECT count(*) FROM migrator.divergences WHERE model = $1 AND repaired_at IS NULL
+
+-- name: forget_divergences
+-- Forgets divergences that were closed more than $1 days ago, and the oldest beyond $2 in all, closed ones first.
+DELETE FROM migrator.divergences
+WHERE repaired_at < clock_timestamp() - make_interval(days => $1)
+   OR id IN (SELECT id FROM migrator.divergences ORDER BY repaired_at IS NULL DESC, last_seen DESC, id DESC OFFSET $2)
 
 -- name: now
 -- The server's clock, by which all ages are judged.

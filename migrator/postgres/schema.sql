@@ -475,3 +475,44 @@ CREATE TABLE migrator.tombstones (
     PRIMARY KEY (target, key)
 );
 CREATE INDEX tombstones_written ON migrator.tombstones (written_at);
+
+-- name: version_4
+-- Verifications that are under way, have failed or were cut off are on record too, and what each has cost.
+CREATE TYPE migrator.outcome AS ENUM ('equal', 'different', 'failed', 'interrupted');
+ALTER TABLE migrator.verifications ADD COLUMN outcome migrator.outcome;
+UPDATE migrator.verifications SET outcome = CASE WHEN clean THEN 'equal' ELSE 'different' END::migrator.outcome;
+ALTER TABLE migrator.verifications DROP COLUMN clean;
+ALTER TABLE migrator.verifications ALTER COLUMN started_at SET DEFAULT clock_timestamp();
+ALTER TABLE migrator.verifications ALTER COLUMN finished_at DROP NOT NULL;
+ALTER TABLE migrator.verifications ALTER COLUMN counts SET DEFAULT '{}';
+ALTER TABLE migrator.verifications ADD COLUMN cost jsonb NOT NULL DEFAULT '{}';
+ALTER TABLE migrator.verifications ADD COLUMN failure text;
+ALTER TABLE migrator.verifications ADD COLUMN report text;
+COMMENT ON COLUMN migrator.verifications.outcome IS
+    'null: it is under way while a session holds the lock verification:<id>, and was cut off otherwise';
+COMMENT ON COLUMN migrator.verifications.failure IS 'why it could not be brought to its end';
+COMMENT ON COLUMN migrator.verifications.report IS 'the file that tells of it, if one was written';
+
+-- What verifications have found, one row per key and verdict. Keys are kept, values never.
+CREATE TABLE migrator.divergences (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model text NOT NULL,
+    target text NOT NULL,
+    key text NOT NULL,
+    verdict text NOT NULL,
+    entity text,
+    attributes text NOT NULL,
+    cause text,
+    first_verification bigint NOT NULL,
+    last_verification bigint NOT NULL,
+    times integer NOT NULL DEFAULT 1,
+    first_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
+    repaired_at timestamptz
+);
+COMMENT ON COLUMN migrator.divergences.key IS
+    'a JSON object as text, which may hold characters that jsonb cannot; so may attributes, a JSON array';
+COMMENT ON COLUMN migrator.divergences.repaired_at IS 'when a later look found the key in order; null: none has';
+-- A key may be longer than an entry of an index.
+CREATE UNIQUE INDEX divergences_key ON migrator.divergences (model, target, md5(key), verdict);
+CREATE INDEX divergences_open ON migrator.divergences (model) WHERE repaired_at IS NULL;

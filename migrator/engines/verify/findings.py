@@ -129,6 +129,8 @@ class Report:
     spilled: int = 0
     """Bytes on disk at the peak, all removed again."""
     seconds: float = 0.0
+    record: int | None = None
+    """The number under which the verification is on record in the source."""
 
     @property
     def clean(self) -> bool:

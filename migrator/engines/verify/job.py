@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -20,12 +19,12 @@ from migrator.engines.stores import live_table
 from migrator.engines.verify.crew import Crew, KeyRange, Read, Segment
 from migrator.engines.verify.findings import Difference, Report, Verdict
 from migrator.engines.verify.judge import BATCH, SEVERAL_ROWS, Judge
+from migrator.engines.verify.record import Record
 from migrator.engines.verify.resync import unfollowed
 from migrator.engines.verify.spill import Spill
 from migrator.mapping import claims
-from migrator.postgres import catalog, state, verifications
+from migrator.postgres import catalog, state
 from migrator.postgres.connection import connect, pool
-from migrator.postgres.verifications import Verification
 from migrator.reconcile import Lookup
 
 if TYPE_CHECKING:
@@ -86,8 +85,9 @@ async def verify(  # noqa: PLR0913 - what a run is made of
         control = await connect(stores.database_url, purpose="verify")
         stack.push_async_callback(control.close)
         await state.require(control)
+        record = Record(model, entities, report, stores.database_url)
+        started = (await stack.enter_async_context(record.kept(control))).started_at
         parties = [await _party(control, model, table, entities) for table in _tables(entities)]
-        started = await verifications.now(control)
         report.followed = not await unfollowed(control, model, entities)
         client = await stack.enter_async_context(Client(await asyncio.to_thread(stores.target)))
         for party in parties:
@@ -101,10 +101,6 @@ async def verify(  # noqa: PLR0913 - what a run is made of
         for party in parties:
             await party.judge(Judge(party.table, party.lookups, client, sessions, run.now), report, suspects)
         report.seconds = time.monotonic() - began
-        await verifications.record(
-            control,
-            Verification(model.name, model.fingerprint, started, _scope(entities), _counts(report), report.clean),
-        )
     return report
 
 
@@ -232,21 +228,3 @@ async def _party(control: Connection, model: Model, table: Table, entities: Sequ
     rows = {name: await catalog.estimated_rows(control, lookup.live) for name, lookup in lookups.items()}
     items = sum(rows[entity.name] * len(entity.plan.items) for entity in mine)
     return _Party(table, lookups, model.of_table(table), rows, items, Spill(items))
-
-
-def _scope(entities: Sequence[Entity]) -> dict[str, object]:
-    return {"tables": [entity.source_name for entity in entities]}
-
-
-def _counts(report: Report) -> dict[str, object]:
-    by_verdict: dict[str, int] = defaultdict(int)
-    for difference in report.differences:
-        by_verdict[difference.verdict.value] += 1
-    return {
-        "rows": sum(report.rows.values()),
-        "items_expected": report.items_expected,
-        "items_scanned": report.items_scanned,
-        "expired": report.expired,
-        "unjudged": report.unjudged,
-        **by_verdict,
-    }

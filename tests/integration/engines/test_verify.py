@@ -67,7 +67,9 @@ async def test_a_clean_table_gives_no_difference_and_a_record(copied: Migration)
     assert record.clean
     assert record.mapping_fingerprint == copied.model.fingerprint
     assert record.counts["rows"] == TOTAL
-    assert record.scope == {"tables": [entity.source_name for entity in copied.model.entities]}
+    assert record.scope["tables"] == [entity.source_name for entity in copied.model.entities]
+    assert (record.id, record.outcome, record.whole) == (report.record, "equal", True)
+    assert record.cost["units"] > 0
 
 
 async def test_an_empty_target_misses_everything(miyabi: Migration) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
 from migrator.errors import ConfigurationError, GateError, LockedError, SourceError
-from migrator.postgres import marks, phases, state, verifications
+from migrator.postgres import marks, phases, state
 from migrator.postgres.checkpoints import CopyLog, Counts, progress
 from migrator.postgres.connection import pool
 from migrator.postgres.identifiers import TableName
 from migrator.postgres.marks import SetAside
 
 if TYPE_CHECKING:
-    from migrator.postgres.connection import Connection, Pool
+    from migrator.postgres.connection import Pool
     from migrator.postgres.phases import Phase
     from tests.support.stores import Database
 
@@ -269,23 +269,3 @@ async def test_without_the_schema_a_checkpoint_cannot_be_read(sessions: Pool) ->
     async with sessions.acquire() as connection:
         with pytest.raises(ConfigurationError):
             await state.require(connection)
-
-
-async def test_verifications_are_on_record_the_latest_first(session: Connection) -> None:
-    await state.install(session)
-    assert await verifications.latest(session, "miyabi") == []
-    scope: dict[str, Any] = {"tables": ["users"], "sample": None}
-    recorded = []
-    for different in (3, 0):
-        started = await verifications.now(session)
-        counts = {"compared": 100, "different": different}
-        done = verifications.Verification("miyabi", "m1", started, scope, counts, clean=not different)
-        recorded.append(await verifications.record(session, done))
-        assert recorded[-1].finished_at is not None
-        assert recorded[-1].finished_at >= started
-    latest, earlier = await verifications.latest(session, "miyabi", limit=5)
-    assert [earlier, latest] == recorded
-    assert (latest.clean, latest.counts, latest.scope) == (True, {"compared": 100, "different": 0}, scope)
-    assert (earlier.clean, earlier.counts["different"]) == (False, 3)
-    assert await verifications.latest(session, "miyabi") == [latest]
-    assert await verifications.latest(session, "other") == []
