@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from migrator.dynamodb.client import Client
+    from migrator.dynamodb.pacing import Pace
     from migrator.mapping import WireItem
 
 _KEYS_PER_REQUEST: Final = 100
@@ -47,23 +48,50 @@ async def batch_get(
     if attributes:
         names = {f"#{number}": name for number, name in enumerate(attributes)}
         asked |= {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": names}
-    found: list[WireItem] = []
-    for start in range(0, len(keys), _KEYS_PER_REQUEST):
-        found += await _get_all(client, table_name, list(keys[start : start + _KEYS_PER_REQUEST]), asked)
-    return found
+    pages = [
+        await _get_all(client, table_name, list(keys[start : start + _KEYS_PER_REQUEST]), asked)
+        for start in range(0, len(keys), _KEYS_PER_REQUEST)
+    ]
+    return [item for page in pages for item in page.items]
 
 
-async def _get_all(client: Client, table_name: str, keys: list[WireItem], asked: dict[str, Any]) -> list[WireItem]:
+async def batch_read(
+    client: Client, table_name: str, keys: Sequence[WireItem], *, consistent: bool = True, pace: Pace | None = None
+) -> Page:
+    """As `batch_get`, of at most 100 keys, with the read units that it consumed.
+
+    Args:
+        client: the client to read through.
+        table_name: the table.
+        keys: the keys.
+        consistent: whether all writes before are seen, at twice the read units.
+        pace: the table's read units per second, shared by all that are given it.
+    """
+    asked: dict[str, Any] = {"ConsistentRead": consistent}
+    if pace is None or not keys:
+        return await _get_all(client, table_name, list(keys), asked)
+    expected = len(keys) * (1.0 if consistent else 0.5)
+    await pace.reserve(expected)
+    page = await _get_all(client, table_name, list(keys), asked)
+    pace.settle(expected, page.consumed)
+    return page
+
+
+async def _get_all(client: Client, table_name: str, keys: list[WireItem], asked: dict[str, Any]) -> Page:
     """The items of up to 100 keys; keys that DynamoDB leaves unprocessed are asked for again."""
     found: list[WireItem] = []
+    consumed = 0.0
+    if not keys:
+        return Page(found, None, consumed)
     patience = client.patience()
     while True:
-        request = {"RequestItems": {table_name: {"Keys": keys, **asked}}}
+        request = {"RequestItems": {table_name: {"Keys": keys, **asked}}, "ReturnConsumedCapacity": "TOTAL"}
         answer = await client.call("BatchGetItem", orjson.dumps(request), table=table_name, deadline=patience.deadline)
         found += answer["Responses"].get(table_name, [])
+        consumed += sum(float(each["CapacityUnits"]) for each in answer.get("ConsumedCapacity", ()))
         left = answer.get("UnprocessedKeys", {}).get(table_name, {}).get("Keys", [])
         if not left:
-            return found
+            return Page(found, None, consumed)
         if len(left) < len(keys):
             patience = client.patience()
         if not await patience.pause():

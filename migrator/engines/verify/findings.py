@@ -124,6 +124,8 @@ class Report:
     """Whether PostgreSQL's changes are carried over in the phase: what differs can be repaired then."""
     suspects: int = 0
     """Keys that did not match in the passes, most of which may only have changed meanwhile."""
+    moving: list[Difference] = field(default_factory=list)
+    """Keys that differed whenever they were looked at, while a change of them was on its way: they are not verified."""
     unjudged: int = 0
     """Suspects beyond the bound on single judgements, and differences beyond those that are named."""
     spilled: int = 0
@@ -135,7 +137,7 @@ class Report:
     @property
     def clean(self) -> bool:
         """Whether target and source hold the same."""
-        return not self.differences and not self.unjudged
+        return not self.differences and not self.moving and not self.unjudged
 
     def found(self, difference: Difference) -> None:
         """Takes up a difference."""

@@ -17,8 +17,9 @@ from migrator.engines.processes import Loss, share_out
 from migrator.engines.ranges import HANDS, parts, segments
 from migrator.engines.stores import live_table
 from migrator.engines.verify.crew import Crew, KeyRange, Read, Segment
+from migrator.engines.verify.expected import SEVERAL_ROWS
 from migrator.engines.verify.findings import Difference, Report, Verdict
-from migrator.engines.verify.judge import BATCH, SEVERAL_ROWS, Judge
+from migrator.engines.verify.judge import BATCH, Judge, Looked
 from migrator.engines.verify.record import Record
 from migrator.engines.verify.resync import unfollowed
 from migrator.engines.verify.spill import Spill
@@ -178,7 +179,7 @@ class _Party:
     async def judge(self, judge: Judge, report: Report, differing: Suspects | None) -> None:
         """Joins both sides, and judges what does not match; `differing` is given what differs or was not judged."""
         suspects: list[bytes] = []
-        found: dict[bytes, Difference] = {}
+        looked = Looked()
         judged = 0
         for mismatch in self.spill.mismatches():
             if not self._concerns(mismatch):
@@ -193,12 +194,16 @@ class _Party:
             else:
                 suspects.append(mismatch.key)
             if len(suspects) == BATCH:
-                found |= await judge.judge(suspects)
+                looked.add(await judge.look(suspects))
                 judged += len(suspects)
                 suspects.clear()
-        found |= await judge.judge(suspects)
-        for key, difference in (await judge.look_again(found)).items():
+        looked.add(await judge.look(suspects))
+        settled = await judge.settle(looked, followed=report.followed)
+        for difference in settled.found.values():
             report.found(difference)
+        report.moving += settled.moving.values()
+        report.read_units += judge.units
+        for key, difference in (settled.found | settled.moving).items():
             if differing is not None and difference.verdict is not Verdict.UNVERIFIABLE:
                 differing.add(self.table.name, key)
 

@@ -1,74 +1,96 @@
-"""Judging one suspect: the item and the row are read again, and what still differs is named."""
+"""Judging suspects under live writes: item, row with marks, item again; a verdict only where nothing has moved."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from migrator.dynamodb.items import batch_get
+from migrator.dynamodb.items import batch_read
 from migrator.engines.verify.canonical import key_line, same
+from migrator.engines.verify.causes import PROTOCOL, cause_of
+from migrator.engines.verify.expected import Snapshots
 from migrator.engines.verify.findings import Difference, Verdict
 from migrator.engines.verify.values import told
-from migrator.mapping import FOREVER, ItemWitness, RowWitness, Unencodable, claims, expiry, forward, plain, row_key
+from migrator.mapping import FOREVER, ItemWitness, RowWitness, plain
 from migrator.mapping.item_witness import past
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from migrator.dynamodb.client import Client
-    from migrator.mapping import Claim, Entity, Row, Table, WireItem
+    from migrator.dynamodb.pacing import Pace
+    from migrator.engines.verify.expected import Expected
+    from migrator.mapping import Table, WireItem
     from migrator.postgres.connection import Pool
     from migrator.reconcile import Lookup
 
 BATCH: Final = 100
-_ON_THEIR_WAY: Final = 1_000
-_MOMENT_SECONDS: Final = 1.0
-SEVERAL_ROWS: Final = "several rows become items of this key"
+_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2, 3.2, 3.2)
+"""Seconds between looks at keys that move: what a relay needs, as a rule, and some time for one that lags."""
 DISAGREEMENT: Final = (
     "item and row are equal attribute by attribute, but what they say of each other is not: an error in the mapping's "
     "code, which its maintainers should hear of"
 )
-_PROTOCOL: Final = frozenset({"_v", "_del"})
 
 
-@dataclass(frozen=True)
-class _Expected:
-    """What the source says of a key: the item it should be (None: none), or why that cannot be said.
+@dataclass
+class Looked:
+    """What one look at some keys has found, by key; one that is in order is in neither.
 
-    `free`: the row is past its TTL, so that whatever the key holds is right.
+    Attributes:
+        found: what is wrong.
+        moving: what differs while a change of it is on its way: its mark waits, or the item changed meanwhile.
+        waiting: those of `moving` whose mark waits.
     """
 
-    entity: Entity | None = None
-    row_key: tuple[str, ...] | None = None
-    row: Row | None = None
-    item: WireItem | None = None
-    free: bool = False
-    reason: str | None = None
+    found: dict[bytes, Difference] = field(default_factory=dict)
+    moving: dict[bytes, Difference] = field(default_factory=dict)
+    waiting: set[bytes] = field(default_factory=set)
+
+    def add(self, other: Looked) -> None:
+        """Takes up a look at other keys."""
+        self.found |= other.found
+        self.moving |= other.moving
+        self.waiting |= other.waiting
 
 
 class Judge:
-    """Judges suspects of one table.
+    """Judges suspects of one table. `units` are the read units that it has consumed.
 
     Args:
         table: the table.
         lookups: the rows of each entity of the table, by its name.
         client: the target.
-        pool: sessions on the source.
+        pool: sessions on the source, which has to be the primary.
         now: the time in Unix seconds, by PostgreSQL's clock.
+        uncopied: names of entities whose rows no copy has begun with.
+        pace: the table's read units per second; None for no limit.
     """
 
-    def __init__(self, table: Table, lookups: Mapping[str, Lookup], client: Client, pool: Pool, now: int) -> None:
+    def __init__(  # noqa: PLR0913 - what a verdict rests on
+        self,
+        table: Table,
+        lookups: Mapping[str, Lookup],
+        client: Client,
+        pool: Pool,
+        now: int,
+        *,
+        uncopied: Collection[str] = (),
+        pace: Pace | None = None,
+    ) -> None:
         self.table = table
-        self._lookups = lookups
-        self._entities = [lookup.entity for lookup in lookups.values()]
+        self.units = 0.0
+        self._snapshots = Snapshots(table, lookups, pool, now)
         self._client = client
-        self._pool = pool
         self._now = now
-        self._row_witnesses = {entity.name: RowWitness(entity) for entity in self._entities}
-        self._item_witness = ItemWitness(table, self._entities)
+        self._uncopied = uncopied
+        self._pace = pace
+        entities = [lookup.entity for lookup in lookups.values()]
+        self._row_witnesses = {entity.name: RowWitness(entity) for entity in entities}
+        self._item_witness = ItemWitness(table, entities)
         self._names = [key.name for key in table.key_attributes]
         self._index_keys = {
             key.name for index in table.indexes for key in (index.partition_key, index.sort_key) if key is not None
@@ -79,87 +101,94 @@ class Judge:
         return dict(zip(self._names, orjson.loads(line), strict=True))
 
     async def judge(self, lines: Sequence[bytes]) -> dict[bytes, Difference]:
-        """What is wrong with these keys, at most `BATCH` of them, by key; one that is in order by now is left out."""
-        keys = [self.key(line) for line in lines]
-        items = await batch_get(self._client, self.table.name, keys)
-        actual = {key_line(item, self._names): item for item in items}
-        expected = await self._expected(keys)
-        found = {
-            line: self._compare(key, expected[number], actual.get(line))
-            for number, (line, key) in enumerate(zip(lines, keys, strict=True))
-        }
-        return {line: difference for line, difference in found.items() if difference is not None}
+        """What differs of these keys, at most `BATCH` of them, by key, be it on its way to be in order or not."""
+        looked = await self.look(lines)
+        return looked.found | looked.moving
 
-    async def look_again(self, found: dict[bytes, Difference]) -> dict[bytes, Difference]:
-        """What of this differs still after a moment, as long as it grows less: changes may have been on their way.
+    async def look(self, lines: Sequence[bytes]) -> Looked:
+        """One look at these keys, at most `BATCH` of them.
 
-        Where more differs than that would explain, it is taken as it is.
+        Raises:
+            SourceError, TargetError: a store cannot be reached or used.
         """
-        while found and len(found) <= _ON_THEIR_WAY:
-            await asyncio.sleep(_MOMENT_SECONDS)
-            lines, still = list(found), dict[bytes, Difference]()
+        looked = Looked()
+        if not lines:
+            return looked
+        keys = [self.key(line) for line in lines]
+        before = await self._read(keys)
+        expected = await self._snapshots.take(keys)
+        # What the first read already found in order needs no second one, whatever has moved since.
+        unequal = [
+            number
+            for number, line in enumerate(lines)
+            if self._compare(keys[number], expected[number], before.get(line)) is not None
+        ]
+        after = await self._read([keys[number] for number in unequal])
+        for number in unequal:
+            line, said = lines[number], expected[number]
+            difference = self._compare(keys[number], said, after.get(line))
+            if difference is None:
+                continue
+            if said.waiting or before.get(line) != after.get(line):
+                looked.moving[line] = difference
+                looked.waiting |= {line} if said.waiting else set()
+            else:
+                looked.found[line] = difference
+        return looked
+
+    async def settle(self, moving: Looked, *, followed: bool) -> Looked:
+        """Looks again, after growing pauses, at the keys that moved: at what their changes have come to.
+
+        What moves still at the end is left in `moving`. Where changes are not carried over, a mark is not waited for.
+        """
+        settled = Looked(dict(moving.found), waiting=moving.waiting)
+        left = dict(moving.moving)
+        for pause in _PAUSES:
+            if not followed:
+                settled.moving |= {line: each for line, each in left.items() if line in settled.waiting}
+                left = {line: each for line, each in left.items() if line not in settled.waiting}
+            if not left:
+                break
+            await asyncio.sleep(pause)
+            lines, left = list(left), {}
             for start in range(0, len(lines), BATCH):
-                still |= await self.judge(lines[start : start + BATCH])
-            if len(still) == len(found):
-                return still
-            found = still
-        return found
+                looked = await self.look(lines[start : start + BATCH])
+                settled.found |= looked.found
+                settled.waiting |= looked.waiting
+                left |= looked.moving
+        settled.moving |= left
+        return settled
 
-    async def _expected(self, keys: Sequence[WireItem]) -> list[_Expected]:
-        """What the rows that could own these keys say of them."""
-        expected = [_Expected() for _ in keys]
-        wanted: dict[str, list[tuple[int, Claim]]] = {}
-        for number, key in enumerate(keys):
-            for claim in claims(self._entities, key):
-                wanted.setdefault(claim.entity.name, []).append((number, claim))
-        for name, asked in wanted.items():
-            rows = await self._lookups[name].read(self._pool, [claim.values for _, claim in asked])
-            for (number, claim), found in zip(asked, rows, strict=True):
-                expected[number] = self._of_rows(claim, found, keys[number])
-        return expected
+    async def _read(self, keys: Sequence[WireItem]) -> dict[bytes, WireItem]:
+        page = await batch_read(self._client, self.table.name, keys, pace=self._pace)
+        self.units += page.consumed
+        return {key_line(item, self._names): item for item in page.items}
 
-    def _of_rows(self, claim: Claim, rows: Sequence[Row], key: WireItem) -> _Expected:
-        if len(rows) > 1:
-            return _Expected(claim.entity, claim.row_key, reason=SEVERAL_ROWS)
-        if not rows:
-            return _Expected(claim.entity, claim.row_key)
-        (row,) = rows
-        known = row_key(claim.entity, row)
-        expired = _expired(claim.entity, row, self._now)
-        try:
-            items = forward(claim.entity, row)
-        except Unencodable as error:
-            return _Expected(claim.entity, known, free=expired, reason=error.why)
-        line = key_line(key, self._names)
-        item = next((item for item in items if key_line(item, self._names) == line), None)
-        return _Expected(claim.entity, known, row, item, free=expired and item is not None)
-
-    def _compare(self, key: WireItem, expected: _Expected, actual: WireItem | None) -> Difference | None:
-        if actual is not None and "_del" in actual:
-            actual = None
+    def _compare(self, key: WireItem, expected: Expected, held: WireItem | None) -> Difference | None:
+        actual = None if held is not None and "_del" in held else held
         if expected.free:
             return None
         if expected.reason is not None:
-            return self._difference(Verdict.UNVERIFIABLE, key, expected, reason=expected.reason)
+            return self._difference(Verdict.UNVERIFIABLE, key, expected, held, reason=expected.reason)
         if expected.item is None:
             there = actual is not None and not self._past(actual)
-            return self._difference(Verdict.EXTRA, key, expected) if there else None
+            return self._difference(Verdict.EXTRA, key, expected, held) if there else None
         if actual is None:
-            return self._difference(Verdict.MISSING, key, expected)
+            return self._difference(Verdict.MISSING, key, expected, held)
         return self._compare_items(key, expected, expected.item, actual)
 
     def _compare_items(
-        self, key: WireItem, expected: _Expected, should: WireItem, actual: WireItem
+        self, key: WireItem, expected: Expected, should: WireItem, actual: WireItem
     ) -> Difference | None:
         differing = self._differing(should, actual)
         if differing:
-            difference = self._difference(Verdict.DIFFERENT, key, expected, differing)
+            difference = self._difference(Verdict.DIFFERENT, key, expected, actual, differing)
             return replace(difference, values=told(self.table, expected.entity, differing, should, actual))
         if self._agree(expected, actual):
             return None
-        return self._difference(Verdict.UNVERIFIABLE, key, expected, reason=DISAGREEMENT)
+        return self._difference(Verdict.UNVERIFIABLE, key, expected, actual, reason=DISAGREEMENT)
 
-    def _agree(self, expected: _Expected, actual: WireItem) -> bool:
+    def _agree(self, expected: Expected, actual: WireItem) -> bool:
         """Whether the witnesses, too, find the item to be the row's: a suspect they agree on by now has only moved."""
         entity, row = expected.entity, expected.row
         if entity is None or row is None:
@@ -175,7 +204,7 @@ class Judge:
     def _differing(self, expected: WireItem, actual: WireItem) -> list[str]:
         """The attributes that differ; inside the envelope, its members by name."""
         found: list[str] = []
-        for name in sorted((expected.keys() | actual.keys()) - _PROTOCOL):
+        for name in sorted((expected.keys() | actual.keys()) - PROTOCOL):
             left, right = expected.get(name), actual.get(name)
             if same(left, right):
                 continue
@@ -189,7 +218,8 @@ class Judge:
         self,
         verdict: Verdict,
         key: WireItem,
-        expected: _Expected,
+        expected: Expected,
+        held: WireItem | None,
         attributes: Sequence[str] = (),
         reason: str | None = None,
     ) -> Difference:
@@ -202,17 +232,9 @@ class Judge:
             tuple(attributes),
             tuple(name for name in attributes if name in self._index_keys),
             self.table.ttl in attributes,
-            reason,
+            reason if reason is not None else expected.set_aside,
+            cause_of(verdict, expected, held, attributes, self._uncopied),
         )
-
-
-def _expired(entity: Entity, row: Row, now: int) -> bool:
-    """Whether a row is past its TTL; where that cannot be told, `forward` says why."""
-    try:
-        until = expiry(entity.plan, row)
-    except Unencodable:
-        return False
-    return until is not None and until <= now
 
 
 def _differing_members(name: str, left: dict[str, Any], right: dict[str, Any]) -> list[str]:

@@ -5,43 +5,50 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 import sqlalchemy as sa
 
 from migrator.dynamodb import Client
-from migrator.engines.verify import Verdict, judge
+from migrator.engines.verify import Cause, Verdict, judge
+from migrator.engines.verify.expected import Snapshots
 from migrator.engines.verify.judge import DISAGREEMENT, Judge
-from migrator.mapping import ItemWitness, forward
+from migrator.mapping import ItemWitness, claims, forward
 from migrator.mapping.testimony import key_line
+from migrator.postgres.catalog import LiveTable
+from migrator.postgres.identifiers import TableName
 from migrator.reconcile import Lookup
 from tests.unit.dynamodb.wire import answer, session
 from tests.unit.mapping.small import TABLE, entity_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
-
-    import pytest
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from migrator.dynamodb import Response
     from migrator.dynamodb.transport import Request
     from migrator.engines.verify import Difference
-    from migrator.mapping import Entity, Row, WireItem
-    from migrator.postgres.connection import Pool
+    from migrator.engines.verify.expected import Expected
+    from migrator.mapping import Row, WireItem
 
 ROW: Row = {"id": "1", "note": "as it is"}
 ENTITY = entity_of(sa.Column("note", sa.Text))
+LIVE = LiveTable(TableName(ENTITY.source.name), 1, "table", (), (), inherited=False)
 
 
-class OneRow(Lookup):
-    """The source holds `ROW` and no other."""
+class OneRow(Snapshots):
+    """The source holds `ROW` and no other; a change of it waits as often as `waiting` says."""
 
-    def __init__(self, entity: Entity) -> None:
-        self.entity = entity
+    waiting: Iterator[bool] = iter(())
 
-    async def read(self, pool: Pool, wanted: Sequence[Row]) -> list[list[Row]]:
-        del pool
-        return [[ROW] for _ in wanted]
+    async def take(self, keys: Sequence[WireItem]) -> list[Expected]:
+        waiting = next(self.waiting, False)
+        return [
+            replace(self._of_rows(claim, [ROW], key), waiting=waiting)
+            for key in keys
+            for claim in claims([ENTITY], key)
+        ]
 
 
 @asynccontextmanager
@@ -55,21 +62,27 @@ async def judge_of(items: Iterable[WireItem]) -> AsyncIterator[Judge]:
         return answer({"Responses": {TABLE.name: [json.loads(json.dumps(next(following)))]}, "UnprocessedKeys": {}})
 
     async with Client(session(), transport=holds) as client:
-        yield Judge(TABLE, {ENTITY.name: OneRow(ENTITY)}, client, None, 0)
+        yield Judge(TABLE, {ENTITY.name: Lookup(ENTITY, LIVE)}, client, None, 0)
+
+
+@pytest.fixture(autouse=True)
+def one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge, "Snapshots", OneRow)
+    monkeypatch.setattr(judge, "_PAUSES", (0.0, 0.0, 0.0))
+
+
+async def looked_at(items: list[WireItem], *, followed: bool = True) -> tuple[list[Verdict], list[Verdict]]:
+    """What the judge finds of an item that reads thus, one time after the other, and what of it moves still."""
+    async with judge_of(items) as one:
+        line = key_line(items[0], TABLE.key_attributes)
+        settled = await one.settle(await one.look([line]), followed=followed)
+    return [each.verdict for each in settled.found.values()], [each.verdict for each in settled.moving.values()]
 
 
 async def judged(item: WireItem) -> list[Difference]:
     """What the judge says of an item."""
-    async with judge_of([item]) as one:
+    async with judge_of([item, item]) as one:
         return list((await one.judge([key_line(item, TABLE.key_attributes)])).values())
-
-
-async def looked_at_again(items: list[WireItem]) -> tuple[list[Verdict], list[Verdict]]:
-    """What the judge says of an item, and after a moment."""
-    async with judge_of(items) as one:
-        first = await one.judge([key_line(items[0], TABLE.key_attributes)])
-        again = await one.look_again(first)
-    return [each.verdict for each in first.values()], [each.verdict for each in again.values()]
 
 
 def test_a_suspect_that_is_in_order_by_now_is_dropped() -> None:
@@ -83,12 +96,46 @@ def test_a_suspect_that_differs_is_named_by_its_attributes() -> None:
     assert (difference.verdict, difference.attributes) == (Verdict.DIFFERENT, ("note",))
 
 
-def test_what_was_on_its_way_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge, "_MOMENT_SECONDS", 0)
+def test_an_item_that_changed_meanwhile_is_looked_at_again() -> None:
+    (item,) = forward(ENTITY, ROW)
+    older, oldest = ({**item, "note": {"S": text}} for text in ("as it was", "as it was before"))
+    assert asyncio.run(looked_at([older, item])) == ([], [])
+    assert asyncio.run(looked_at([oldest, older, older, item])) == ([], [])
+    assert asyncio.run(looked_at([oldest, older, older, older])) == ([Verdict.DIFFERENT], [])
+    moving = [oldest, older] * 4
+    assert asyncio.run(looked_at(moving)) == ([], [Verdict.DIFFERENT])
+
+
+def test_a_change_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     (item,) = forward(ENTITY, ROW)
     older = {**item, "note": {"S": "as it was"}}
-    assert asyncio.run(looked_at_again([older, item])) == ([Verdict.DIFFERENT], [])
-    assert asyncio.run(looked_at_again([older, older])) == ([Verdict.DIFFERENT], [Verdict.DIFFERENT])
+    monkeypatch.setattr(OneRow, "waiting", iter([True, True]))
+    assert asyncio.run(looked_at([older, older, older, older, item])) == ([], [])
+    # One that was lost is a difference as soon as nothing is on its way any more.
+    monkeypatch.setattr(OneRow, "waiting", iter([True, True]))
+    assert asyncio.run(looked_at([older] * 6)) == ([Verdict.DIFFERENT], [])
+
+
+def test_a_change_that_nobody_carries_over_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    (item,) = forward(ENTITY, ROW)
+    older = {**item, "note": {"S": "as it was"}}
+    monkeypatch.setattr(OneRow, "waiting", iter([True]))
+    assert asyncio.run(looked_at([older, older], followed=False)) == ([], [Verdict.DIFFERENT])
+
+
+def test_an_attribute_that_the_mapping_does_not_know_is_a_foreign_writer_s() -> None:
+    (item,) = forward(ENTITY, ROW)
+    (difference,) = asyncio.run(judged({**item, "colour": {"S": "red"}}))
+    assert (difference.verdict, difference.cause) == (Verdict.DIFFERENT, Cause.FOREIGN_WRITER)
+    (difference,) = asyncio.run(judged({**item, "note": {"S": "as it was"}}))
+    assert difference.cause is None
+
+
+def test_a_tombstone_of_a_row_that_is_there_is_stale() -> None:
+    (item,) = forward(ENTITY, ROW)
+    keys = {key.name: item[key.name] for key in TABLE.key_attributes}
+    (difference,) = asyncio.run(judged({**keys, "_v": {"N": "1"}, "_del": {"N": "1"}}))
+    assert (difference.verdict, difference.cause) == (Verdict.MISSING, Cause.STALE)
 
 
 def test_witnesses_that_disagree_on_equal_values_are_an_error_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
