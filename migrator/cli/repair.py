@@ -49,15 +49,15 @@ def repair_all(works: Sequence[Work], stores: Stores, scope: Scope, times: Times
         UsageError: there is nobody to ask.
     """
     with ExitStack() as stack:
-        outlooks = [_look(work, stores) for work in works]
+        outlooks = [_look(work, stores, times) for work in works]
         cases = [
             _examine(work, outlook, stores, scope, stack.enter_context(Suspects()), asked)
             for work, outlook in zip(works, outlooks, strict=True)
         ]
-        differing = [case for case in cases if len(case.suspects)]
-        if differing and not asked.dry_run:
-            confirm(_question(differing), yes=asked.yes, no_input=asked.no_input)
-            for case in differing:
+        unsettled = [case for case in cases if len(case.suspects) or case.outlook.set_aside]
+        if unsettled and not asked.dry_run:
+            confirm(_question(unsettled), yes=asked.yes, no_input=asked.no_input)
+            for case in unsettled:
                 _repair(case, stores, scope, times, asked)
         accepted = [] if asked.dry_run else _accept(cases, stores)
         if asked.as_json:
@@ -65,9 +65,9 @@ def repair_all(works: Sequence[Work], stores: Stores, scope: Scope, times: Times
         return all(case.report.clean for case in cases)
 
 
-def _look(work: Work, stores: Stores) -> Outlook:
+def _look(work: Work, stores: Stores, times: Times) -> Outlook:
     """How capture stands before a verification: only what has happened by now is accepted after it."""
-    return asyncio.run(look(work.model, work.entities, stores))
+    return asyncio.run(look(work.model, work.entities, stores, life=times.life))
 
 
 def _examine(work: Work, outlook: Outlook, stores: Stores, scope: Scope, suspects: Suspects, asked: Asked) -> _Case:
@@ -78,8 +78,11 @@ def _examine(work: Work, outlook: Outlook, stores: Stores, scope: Scope, suspect
 
 
 def _question(cases: Sequence[_Case]) -> str:
-    keys = sum(len(case.suspects) for case in cases)
-    return f"Bring {keys:,} keys of {', '.join(case.work.model.name for case in cases)} in order?"
+    keys, aside = sum(len(case.suspects) for case in cases), sum(case.outlook.set_aside for case in cases)
+    names = ", ".join(case.work.model.name for case in cases)
+    if not keys:
+        return f"Try {aside:,} changes of {names} again that were set aside?"
+    return f"Bring {keys:,} keys of {names} in order{f', and try {aside:,} changes again' if aside else ''}?"
 
 
 def _repair(case: _Case, stores: Stores, scope: Scope, times: Times, asked: Asked) -> None:
@@ -90,7 +93,7 @@ def _repair(case: _Case, stores: Stores, scope: Scope, times: Times, asked: Aske
     if not asked.as_json:
         for line in _sentences(case.repaired):
             click.echo(f"{work.model.name}: {line}")
-    case.outlook = _look(work, stores)
+    case.outlook = _look(work, stores, times)
     case.report = verification.compare(work, stores, scope)
     if not asked.as_json:
         verification.show(work, case.report)
@@ -103,6 +106,8 @@ def _repair(case: _Case, stores: Stores, scope: Scope, times: Times, asked: Aske
 def _sentences(done: Repaired) -> Iterator[str]:
     """What a repair has done."""
     marked = ", ".join(f"{count:,} {verdict.value}" for verdict, count in _counts(done)) or "none differs any more"
+    if done.tried:
+        yield f"{done.tried:,} changes that were set aside tried again"
     yield (
         f"{done.examined:,} keys looked at, {marked}; {done.written:,} items and tombstones written in "
         f"{done.seconds:,.1f} s"
@@ -128,9 +133,14 @@ def _accept(cases: Sequence[_Case], stores: Stores) -> list[str]:
     unequal = {seen.source for case in cases if not case.report.clean for seen in case.outlook.seen.values()}
     accepted: dict[str, None] = {}
     for case in cases:
-        sources = [source for source, seen in case.outlook.seen.items() if seen.source not in unequal]
-        asyncio.run(accept(stores, [case.outlook.seen[source] for source in sources]))
-        accepted |= dict.fromkeys(source for source in sources if source in case.outlook.demanding)
+        equal = {source: seen for source, seen in case.outlook.acceptable.items() if seen.source not in unequal}
+        asyncio.run(accept(stores, list(equal.values())))
+        accepted |= dict.fromkeys(source for source in equal if source in case.outlook.demanding)
+        for source, seconds in case.outlook.early.items():
+            click.echo(
+                f"warning: a copy may have sent rows of {source} as they were before: they can arrive yet", err=True
+            )
+            click.echo(f"next: wait {seconds:,.0f} seconds, then migrate verify --repair {source}", err=True)
         for source, faults in case.outlook.faults.items():
             for fault in faults:
                 click.echo(f"warning: {fault.sentence}: what changes {source} is not marked", err=True)

@@ -86,11 +86,17 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A source's tables and its marks of TRUNCATE, as they were when somebody began to bring its target up to date."""
+    """A source as it was when somebody began to bring its target up to date.
+
+    Attributes:
+        source: `schema.table`.
+        state: its tables (`migrator.capture_state`).
+        unnamed: its marks that do not name all keys they are about: of TRUNCATE, and of before capture noted a column.
+    """
 
     source: str
     state: str
-    truncations: tuple[int, ...]
+    unnamed: tuple[int, ...]
 
 
 def wanted(models: Iterable[Model]) -> dict[TableName, tuple[str, ...]]:
@@ -149,17 +155,18 @@ async def look(connection: Connection, source: str) -> Seen | None:
     """
     with errors_explained(f"look at {source}", connection=connection, privileges=OWN_TABLES):
         row = await connection.fetchrow(SQL["look"], source)
-    return row and Seen(source, row["state"], tuple(row["truncations"]))
+    return row and Seen(source, row["state"], tuple(row["unnamed"]))
 
 
 async def accept(connection: Connection, seen: Seen) -> None:
     """Record that the target holds every row as it was when `look` was called, or a later state of it.
 
     Faults that only a resync heals end with it: TRUNCATE, partitions that came or went, a table rewritten, a trigger
-    that was off for a while. What has happened since `look` stays a fault.
+    that was off for a while, marks that do not name all their keys. What has happened since `look` stays a fault.
+    Nothing may arrive any more that carries a state of before `look` and that no mark is there for: a copy's request.
     """
     with errors_explained(f"accept {seen.source} as it is", connection=connection, privileges=OWN_TABLES):
-        await connection.execute(SQL["accept"], seen.source, seen.state, seen.truncations)
+        await connection.execute(SQL["accept"], seen.source, seen.state, seen.unnamed)
 
 
 def _faults(table: TableName, columns: Sequence[str], row: Record) -> Iterator[Fault]:

@@ -32,18 +32,28 @@ ORDER BY number
 -- name: look
 -- What is to be accepted of the source $1, should everything up to now have been brought to the target.
 SELECT migrator.capture_state(relation)::text AS state,
-       ARRAY(SELECT id FROM migrator.marks WHERE marks.source = $1 AND operation = 'truncate') AS truncations
+       ARRAY(
+           SELECT id
+           FROM migrator.marks
+           WHERE marks.source = $1
+             AND (operation = 'truncate'
+                  OR reason IS NOT NULL AND (NOT row_key ?& migrator.key_columns(captures.relation)
+                                             OR NOT old_key ?& captures.columns))
+       ) AS unnamed
 FROM migrator.captures
 WHERE captures.source = $1
 
 -- name: accept
--- Puts the state $2 of the source $1 on record, and deletes the marks $3 of a TRUNCATE.
+-- Puts the state $2 of the source $1 on record, and deletes the marks $3 that do not name all keys they are about, as far
+-- as they are set aside still.
 WITH accepted AS (
     UPDATE migrator.captures SET state = $2::text::jsonb, accepted_at = clock_timestamp() WHERE source = $1
     RETURNING source
 )
 DELETE FROM migrator.marks
-WHERE id = ANY ($3::bigint[]) AND source IN (SELECT source FROM accepted) AND operation = 'truncate'
+WHERE id = ANY ($3::bigint[])
+  AND source IN (SELECT source FROM accepted)
+  AND (operation = 'truncate' OR reason IS NOT NULL)
 
 -- name: captures_exist
 -- The table of captures, or null where the toolkit's schema is not installed, or of its first version.

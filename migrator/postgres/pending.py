@@ -125,13 +125,31 @@ async def waiting_bytes(connection: Connection) -> int:
         return int(await connection.fetchval(QUERIES["waiting_marks_bytes"]))
 
 
-async def try_again(connection: Connection, sources: Sequence[str]) -> int:
-    """Let marks of these sources that were set aside wait for their turn again; return how many.
+async def to_try_again(connection: Connection, sources: Sequence[str]) -> int:
+    """Return how many marks `try_again` would let wait for their turn again."""
+    with errors_explained("count the marks that were set aside", connection=connection, privileges=OWN_TABLES):
+        return int(await connection.fetchval(QUERIES["to_try_again"], list(sources)))
+
+
+async def try_again(
+    connection: Connection, sources: Sequence[str], *, after: int = 0, limit: int | None = None
+) -> list[int]:
+    """Let marks of these sources that were set aside wait for their turn again; return their ids, in order.
 
     Those of a TRUNCATE stay: no row is named by them, and only a resync ends them.
+
+    Args:
+        connection: a session on the source.
+        sources: the sources.
+        after: leave marks up to this id alone.
+        limit: how many at most; None: all.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached.
     """
     with errors_explained("try marks again", connection=connection, privileges=OWN_TABLES):
-        return len(await connection.fetch(QUERIES["try_again"], list(sources)))
+        found = await connection.fetch(QUERIES["try_again"], list(sources), after, limit)
+    return sorted(row["id"] for row in found)
 
 
 async def values(

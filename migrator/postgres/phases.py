@@ -94,6 +94,13 @@ async def moment(connection: Connection, model: str) -> Moment:
     return Moment(row["at"], row["version"], dict(each.rsplit(" ", 1) for each in row["phases"]))
 
 
+async def sources_since_sent(connection: Connection, model: str) -> dict[str, float]:
+    """Return how long ago a copy may have sent its last request for rows of a source, by source; none: not there."""
+    with errors_explained("see when a copy has sent last", connection=connection, privileges=OWN_TABLES):
+        found = await connection.fetch(QUERIES["sources_last_sent"], model)
+    return {row["source"]: row["seconds"] for row in found}
+
+
 async def seconds_since_sent(connection: Connection, model: str) -> float | None:
     """Return how long ago a copy may have sent its last request; None: none has."""
     with errors_explained("see when a copy has sent last", connection=connection, privileges=OWN_TABLES):

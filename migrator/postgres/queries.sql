@@ -427,10 +427,22 @@ FROM unnest($1::bigint[], $2::text[]) AS given(id, reason)
 WHERE marks.id = given.id
 
 -- name: try_again
--- Lets the marks of the sources $1 that were set aside wait for their turn again, those of a TRUNCATE excepted.
+-- Lets the marks of the sources $1 that were set aside wait for their turn again, those of a TRUNCATE excepted: the ones
+-- after $2, $3 at most.
 UPDATE migrator.marks SET reason = NULL
-WHERE reason IS NOT NULL AND operation <> 'truncate' AND source = ANY ($1)
+WHERE id IN (
+    SELECT id
+    FROM migrator.marks
+    WHERE reason IS NOT NULL AND operation <> 'truncate' AND source = ANY ($1) AND id > $2
+    ORDER BY id
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+)
 RETURNING id
+
+-- name: to_try_again
+-- How many marks of the sources $1 were set aside, those of a TRUNCATE excepted.
+SELECT count(*) FROM migrator.marks WHERE reason IS NOT NULL AND operation <> 'truncate' AND source = ANY ($1)
 
 -- name: backlog
 -- The marks of the sources $1 that wait for their turn: how many, when the oldest was made, and how many seconds ago; and
@@ -513,6 +525,13 @@ SELECT $1, entity, $3::text::migrator.phase FROM unnest($2::text[]) AS entity
 ON CONFLICT (model, entity) DO UPDATE
 SET phase = excluded.phase, epoch = phases.epoch + 1, changed_at = clock_timestamp()
 WHERE phases.phase <> excluded.phase
+
+-- name: sources_last_sent
+-- When a copy for the model $1 may have sent its last request for rows of each source, as seconds before now.
+SELECT source, extract(epoch FROM clock_timestamp() - max(last_sent_at))::float8 AS seconds
+FROM migrator.copy_ranges
+WHERE model = $1 AND last_sent_at IS NOT NULL
+GROUP BY source
 
 -- name: last_sent
 -- When a copy for the model $1 may have sent its last request, as seconds before now; null: none has sent any.

@@ -70,7 +70,7 @@ class Touched:
         if lacking:
             self.reasons[mark.id] = (
                 f"the change was marked before capture noted {', '.join(sorted(lacking))}, so its keys are not all "
-                "known: `migrate verify --repair` brings the table in order"
+                "known: it ends when `migrate verify --repair` finds the table equal"
             )
         return not lacking
 

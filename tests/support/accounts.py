@@ -1,8 +1,8 @@
 """A small model whose item keys move and are exchanged, as a mapping module.
 
 An account has three items: under its primary key, under a unique handle, and under its owner. A seat has one item
-always and another while it is taken. Both primary keys and the handle are DEFERRABLE: rows can exchange them in one
-statement.
+always and another while it is taken, which change together. Both primary keys and the handle are DEFERRABLE: rows can
+exchange them in one statement.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ SEAT: Final = Entity(
     ],
     data=[Attribute("number", seats.c.number), Attribute("guest", seats.c.guest)],
     ttl=Expiry(seats.c.until),
+    atomic=True,
 )
 
 MODEL: Final = renamed(Model("accounts", [ACCOUNT, SEAT]), os.environ.get(VARIABLE, "test-accounts"))

@@ -1,4 +1,8 @@
-"""A repair: what differs is marked as changed, and reconcile settles the marks. Killed, it leaves them to relays."""
+"""A repair: what differs is marked as changed, and reconcile settles the marks. Killed, it leaves them to relays.
+
+Marks that were set aside are tried again before. That a key is found in order ends none: a request that was sent for it
+may be late, and stands in the way of nothing until the key is written.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,9 @@ from migrator.engines.together import together
 from migrator.engines.verify.findings import MAX_LISTED, Verdict
 from migrator.engines.verify.judge import BATCH, Judge
 from migrator.engines.verify.missed import Differing, Marker
-from migrator.engines.verify.resync import require_followed
+from migrator.engines.verify.resync import require_followed, whole_tables
 from migrator.errors import ConfigurationError, TargetError
-from migrator.postgres import missed_marks, state, verifications
+from migrator.postgres import missed_marks, pending, state, verifications
 from migrator.postgres.connection import connect, pool
 from migrator.postgres.errors import errors_explained
 from migrator.reconcile import Lookup, Reconciler, Times
@@ -36,6 +40,7 @@ _HANDS: Final = 2
 _TRIES: Final = 5
 _FAILURES: Final = 2
 _PAUSE_SECONDS: Final = 0.2
+_TRIED_AT_ONCE: Final = 200
 
 
 @dataclass
@@ -43,6 +48,7 @@ class Repaired:
     """What a repair has done.
 
     Attributes:
+        tried: marks that had been set aside and were tried again.
         examined: suspects that were looked at once more.
         marked: keys for which a mark was made, by what was wrong with them.
         settled: marks that the repair has settled itself; relays may have settled others.
@@ -53,6 +59,7 @@ class Repaired:
         seconds: how long it took.
     """
 
+    tried: int = 0
     examined: int = 0
     marked: Counter[Verdict] = field(default_factory=Counter)
     settled: int = 0
@@ -73,7 +80,7 @@ async def repair(
     times: Times,
     listener: Callable[[Repaired], None] = lambda _: None,
 ) -> Repaired:
-    """Bring suspects in order by reconcile; one that is in order by now is left as it is.
+    """Try again what was set aside, and bring suspects in order by reconcile; one in order by now is left as it is.
 
     Args:
         model: the model.
@@ -106,6 +113,7 @@ async def repair(
             judges[table.name] = Judge(table, of_table, client, sessions, now)
         reconciler = Reconciler(model, lookups, client, times=times)
         run = _Repair(model, entities, judges, marker, reconciler, lookups, sessions, listener)
+        await run.try_again([str(lookups[each.name].live.table) for each in whole_tables(model, entities)])
         batches = suspects.batches(BATCH)
         async with together() as group:
             for _ in range(_HANDS):
@@ -127,6 +135,20 @@ class _Repair:
     sessions: Pool
     listener: Callable[[Repaired], None]
     done: Repaired = field(default_factory=Repaired)
+
+    async def try_again(self, sources: Sequence[str]) -> None:
+        """Reconciles what marks of these sources name that were set aside."""
+        last = 0
+        while True:
+            with errors_explained("connect to the source"):
+                async with self.sessions.acquire() as connection:
+                    ids = await pending.try_again(connection, sources, after=last, limit=_TRIED_AT_ONCE)
+            if not ids:
+                return
+            last = ids[-1]
+            await self._settle(ids)
+            self.done.tried += len(ids)
+            self.listener(self.done)
 
     async def hand(self, batches: Iterator[tuple[str, list[bytes]]]) -> None:
         """Takes batch after batch until none is left."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from migrator.errors import GateError
-from migrator.postgres import capture, catalog, phases, state
+from migrator.postgres import capture, catalog, pending, phases, state
 from migrator.postgres.connection import connect
 from migrator.postgres.identifiers import TableName
 
@@ -25,17 +25,33 @@ class Outlook:
 
     Attributes:
         seen: by table, what can be accepted when the verification that begins now is clean.
-        demanding: those of these tables on which something had happened unmarked.
+        demanding: those of these tables on which something had happened that no mark names a key of.
         faults: by table, what has to be mended before it can be accepted.
+        early: by demanding table, the seconds for which requests of a copy may arrive: of rows as they were before,
+            though the verification may find both sides equal. Until then it cannot be accepted.
+        set_aside: how many marks a repair tries again.
     """
 
     seen: Mapping[str, Seen] = field(default_factory=dict)
     demanding: frozenset[str] = frozenset()
     faults: Mapping[str, Sequence[Fault]] = field(default_factory=dict)
+    early: Mapping[str, float] = field(default_factory=dict)
+    set_aside: int = 0
+
+    @property
+    def acceptable(self) -> dict[str, Seen]:
+        """By table, what a clean verification lets be accepted by now."""
+        return {source: each for source, each in self.seen.items() if source not in self.early}
 
 
-async def look(model: Model, entities: Sequence[Entity], stores: Stores) -> Outlook:
+async def look(model: Model, entities: Sequence[Entity], stores: Stores, *, life: float) -> Outlook:
     """See that these entities may be repaired, and how capture stands on their tables, before a verification begins.
+
+    Args:
+        model: the model.
+        entities: those of its entities that are to be verified.
+        stores: the source; the target is not asked.
+        life: how many seconds a request lives (`Times.life`).
 
     Raises:
         GateError: the phase does not allow a repair. Nothing was done.
@@ -46,7 +62,7 @@ async def look(model: Model, entities: Sequence[Entity], stores: Stores) -> Outl
     try:
         await state.require(connection)
         await require_followed(connection, model, entities)
-        whole = [entity for entity in entities if _is_whole(model, entities, entity)]
+        whole = whole_tables(model, entities)
         wanted = capture.wanted([model])
         names = {entity.source_name: TableName(entity.source.name, entity.source.schema) for entity in whole}
         standing = await capture.standing(connection, {name: wanted[name] for name in names.values()})
@@ -60,8 +76,13 @@ async def look(model: Model, entities: Sequence[Entity], stores: Stores) -> Outl
             found = await capture.look(connection, str((await catalog.require(connection, name)).table))
             if found is not None:
                 seen[source] = found
-                demanding |= {source} if standing[name].faults or found.truncations else set()
-        return Outlook(seen, frozenset(demanding), faults)
+                demanding |= {source} if standing[name].faults or found.unnamed else set()
+        # After the looks: what a copy noted before one of them is seen here.
+        sent = await phases.sources_since_sent(connection, model.name)
+        since = {source: sent.get(seen[source].source, life) for source in demanding}
+        early = {source: life - seconds for source, seconds in since.items() if seconds < life}
+        aside = await pending.to_try_again(connection, [each.source for each in seen.values()])
+        return Outlook(seen, frozenset(demanding), faults, early, aside)
     finally:
         await connection.close()
 
@@ -108,6 +129,7 @@ async def unfollowed(connection: Connection, model: Model, entities: Sequence[En
     return {name: phase for name, phase in at.items() if phase not in phases.FOLLOWED}
 
 
-def _is_whole(model: Model, entities: Sequence[Entity], entity: Entity) -> bool:
-    """Whether all that the rows of an entity's table become is verified."""
-    return all(each in entities for each in model.entities if each.source_name == entity.source_name)
+def whole_tables(model: Model, entities: Sequence[Entity]) -> list[Entity]:
+    """Those of these entities of whose tables all entities are among them."""
+    partly = {each.source_name for each in model.entities if each not in entities}
+    return [entity for entity in entities if entity.source_name not in partly]

@@ -176,25 +176,92 @@ async def test_tables_that_are_found_equal_count_as_followed_again(miyabi: Migra
     )
     entities = miyabi.model.entities
     await repaired(miyabi)
-    outlook = await look(miyabi.model, entities, miyabi.stores)
+    outlook = await look(miyabi.model, entities, miyabi.stores, life=0.0)
     assert outlook.demanding == {"websocket_connections", "users"}
     assert [fault.kind for fault in outlook.faults["tasks"]] == ["disabled"]
     assert (await miyabi.verify()).clean
     # After the look: none of what was found equal.
     await change(miyabi, "TRUNCATE websocket_connections")
     await accept(miyabi.stores, list(outlook.seen.values()))
-    outlook = await look(miyabi.model, entities, miyabi.stores)
+    outlook = await look(miyabi.model, entities, miyabi.stores, life=0.0)
     assert outlook.demanding == {"websocket_connections"}
     assert outlook.faults.keys() == {"tasks"}
     await accept(miyabi.stores, list(outlook.seen.values()))
     await change(miyabi, "ALTER TABLE tasks ENABLE ALWAYS TRIGGER migrator_capture")
-    outlook = await look(miyabi.model, entities, miyabi.stores)
+    outlook = await look(miyabi.model, entities, miyabi.stores, life=0.0)
     assert outlook.demanding == {"tasks"}
     await accept(miyabi.stores, list(outlook.seen.values()))
     async with miyabi.session() as session:
         standing = await capture.standing(session, capture.wanted([miyabi.model]))
     assert all(each.stands for each in standing.values())
     assert await waiting(miyabi) == 0
+
+
+async def aside(migration: Migration) -> list[str]:
+    """The reasons of the marks that are set aside."""
+    async with migration.session() as session:
+        found = await session.fetch("SELECT reason FROM migrator.marks WHERE reason IS NOT NULL ORDER BY id")
+    return [row["reason"] for row in found]
+
+
+async def test_what_was_set_aside_is_tried_again_and_settled_though_its_keys_are_in_order(miyabi: Migration) -> None:
+    await follow(miyabi)
+    wrong = "jsonb_build_object('n', 1e200::numeric)"
+    async with miyabi.session() as session:
+        first = await session.fetchval("SELECT min(id) FROM organizations")
+        before = await session.fetchval("SELECT settings FROM organizations WHERE id = $1", first)
+        await session.execute(f"UPDATE organizations SET settings = {wrong} WHERE id = '{first}'")  # noqa: S608 - no input's
+        await session.execute(
+            "INSERT INTO organizations (id, name, settings, created_at, updated_at) "  # noqa: S608 - no input's
+            f"SELECT id, id, {wrong}, now(), now() "
+            "FROM unnest('{second, third}'::text[]) AS id"
+        )
+        assert (await drain(miyabi)).aside == 3
+        await session.execute("UPDATE organizations SET settings = $2 WHERE id = $1", first, before)
+        await session.execute("DELETE FROM organizations WHERE id = 'second'")
+        # Only the marks that are set aside are left to have the target written.
+        await session.execute("DELETE FROM migrator.marks WHERE reason IS NULL")
+    outlook = await look(miyabi.model, miyabi.model.entities, miyabi.stores, life=0.0)
+    assert (outlook.set_aside, outlook.demanding) == (3, frozenset())
+    done = await repaired(miyabi)
+    assert done.tried == 3
+    assert list(done.set_aside.values()) == [1]
+    assert len(await aside(miyabi)) == 1
+    # Written though it was equal: a request that is late finds its condition failed.
+    items = await asyncio.to_thread(miyabi.items)
+    assert [each["SK"]["S"] for each in items if each["PK"]["S"] == f"ORG#{first}" and "_v" in each] == ["METADATA"]
+    await change(miyabi, "DELETE FROM organizations WHERE id = 'third'")
+    await repaired(miyabi)
+    assert await aside(miyabi) == []
+    await drain(miyabi)
+    assert await miyabi.differing() == []
+
+
+async def test_a_mark_of_unknown_keys_ends_when_all_keys_are_in_order_and_no_copy_is_on_its_way(
+    miyabi: Migration,
+) -> None:
+    await follow(miyabi)
+    await change(
+        miyabi,
+        """INSERT INTO migrator.marks (source, operation, row_key, old_key)
+           SELECT 'public.agent_executions', 'update', key, key
+           FROM (SELECT jsonb_build_object('id', id) AS key FROM agent_executions LIMIT 1) AS early""",
+    )
+    assert (await drain(miyabi)).aside == 1
+    entities = miyabi.model.entities
+    outlook = await look(miyabi.model, entities, miyabi.stores, life=1500.0)
+    assert outlook.demanding == outlook.early.keys() == {"agent_executions"}
+    assert 0 < outlook.early["agent_executions"] <= 1500
+    assert outlook.acceptable.keys() == {entity.source_name for entity in entities} - {"agent_executions"}
+    await accept(miyabi.stores, list(outlook.acceptable.values()))
+    assert (await repaired(miyabi)).tried == 1
+    assert len(await aside(miyabi)) == 1
+    outlook = await look(miyabi.model, entities, miyabi.stores, life=0.0)
+    assert outlook.demanding == {"agent_executions"}
+    assert not outlook.early
+    assert (await miyabi.verify()).clean
+    await accept(miyabi.stores, list(outlook.acceptable.values()))
+    assert await aside(miyabi) == []
 
 
 async def test_a_repair_that_fails_leaves_marks_that_a_relay_settles(miyabi: Migration, proxy: FaultProxy) -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.machine.repairing import LostError
 from tests.support.machine.stories import STORIES
 from tests.support.machine.variants import VARIANTS
-from tests.support.machine.world import LostError
 
 if TYPE_CHECKING:
     from tests.support.machine.sequences import Running

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.support.machine.repairing import TIMES
 from tests.support.machine.seams import POINTS
 from tests.support.machine.statements import NAMES
 from tests.support.machine.stories import drained, mirrored, prepared
-from tests.support.machine.world import TIMES
 
 if TYPE_CHECKING:
     from tests.support.machine.process import Process

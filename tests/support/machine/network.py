@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from migrator.dynamodb.transport import HttpTransport, Request, Response
     from tests.support.machine.clock import Clock
 
-WRITES: Final = frozenset({"PutItem", "DeleteItem", "BatchWriteItem", "BatchExecuteStatement"})
+WRITES: Final = frozenset({"PutItem", "DeleteItem", "BatchWriteItem", "BatchExecuteStatement", "TransactWriteItems"})
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.support.machine import statements
-from tests.support.machine.world import TIMES
+from tests.support.machine.repairing import TIMES
 
 if TYPE_CHECKING:
     import asyncio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.support.machine.world import TIMES
+from tests.support.machine.repairing import TIMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -124,6 +124,14 @@ async def a_row_is_deleted_before_the_copy_of_it_arrives(world: World) -> None:
     await arrived(world, late)
 
 
+async def a_table_is_truncated_before_the_copy_of_it_arrives(world: World) -> None:
+    await mirrored(world, copied=False)
+    late = await held(world, await world.copy(), "BatchExecuteStatement sending")
+    await world.truncate("accounts")
+    await world.resync()
+    await arrived(world, late)
+
+
 async def a_key_moves(world: World) -> None:
     await mirrored(world)
     await world.execute("UPDATE accounts SET handle = 'b'")
@@ -169,6 +177,7 @@ STORIES: Final[dict[str, Callable[[World], Coroutine[Any, Any, None]]]] = {
     "unconditional write": a_relay_pauses_before_it_sends,
     "failed condition taken for success": a_relay_with_an_older_snapshot_writes_first,
     "no tombstones": a_row_is_deleted_before_the_copy_of_it_arrives,
+    "accepted while a copy is on its way": a_table_is_truncated_before_the_copy_of_it_arrives,
     "old key not marked": a_key_moves,
     "version used again": a_relay_pauses_before_it_sends,
     "purge without waiting": a_row_is_deleted_before_the_copy_of_it_arrives,

@@ -115,6 +115,13 @@ def _no_tombstones(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tombstones, "record", record)
 
 
+def _accepted_while_a_copy_is_on_its_way(patch: pytest.MonkeyPatch) -> None:
+    async def sources_since_sent(*_: object) -> dict[str, float]:
+        return {}
+
+    patch.setattr(phases, "sources_since_sent", sources_since_sent)
+
+
 def _old_key_not_marked(patch: pytest.MonkeyPatch) -> None:
     def take_old(self: Touched, mark: int, *_: object) -> None:
         self.old_keys[mark] |= set()
@@ -168,6 +175,7 @@ VARIANTS: Final[dict[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "unconditional write": _unconditional_write,
     "failed condition taken for success": _failed_condition_taken_for_success,
     "no tombstones": _no_tombstones,
+    "accepted while a copy is on its way": _accepted_while_a_copy_is_on_its_way,
     "old key not marked": _old_key_not_marked,
     "version used again": _version_used_again,
     "purge without waiting": _purge_without_waiting,

@@ -24,12 +24,12 @@ from migrator.errors import GateError, LockedError
 from migrator.mapping import forward
 from migrator.postgres import capture, pending
 from migrator.postgres.connection import connect, pool
-from migrator.reconcile import Times
 from tests.support import accounts
 from tests.support.machine import seams
 from tests.support.machine.clock import INSTALL, SEARCH_PATH, Clock, MovableLoop
 from tests.support.machine.network import Network
 from tests.support.machine.process import Process
+from tests.support.machine.repairing import TIMES, LostError, repaired
 from tests.support.machine.sessions import Known, kept_open
 from tests.support.migration import Migration, migration, source_template
 from tests.support.round_trip import source_of
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from migrator.postgres.rows import RowSource
     from tests.support.stores import Database, DynamoDBStore
 
-TIMES: Final = Times()
 _SOURCES: Final = tuple(f"public.{entity.source_name}" for entity in accounts.MODEL.entities)
 _EMPTY: Final = (
     "DELETE FROM accounts",
@@ -61,10 +60,6 @@ _FORGET: Final = (
 )
 _LOCK_PATIENCE: Final = "30ms"
 _DELETED_AT_ONCE: Final = 25
-
-
-class LostError(AssertionError):
-    """Source and target do not agree where they must."""
 
 
 @dataclass
@@ -256,8 +251,14 @@ class World:
             return await self.move(to)
 
     async def resync(self) -> None:
-        """Brings the target up to date after TRUNCATE, with nothing else running: back to `prepare`, and all anew."""
-        await self.move("prepare")
+        """Brings the target up to date after TRUNCATE, with nothing else running."""
+        if await repaired(self.migration, self.clock, self.control):
+            self._known.truncated = False
+        else:
+            await self._copy_anew()
+
+    async def _copy_anew(self) -> None:
+        """From `prepare`, in which nothing is repaired: the target is emptied, and all copied."""
         await self.clock.forward(self.control, TIMES.life)
         await self.accept()
         self._delete_items()
