@@ -44,6 +44,7 @@ def entity_fingerprint(entity: Entity) -> str:
                 for name, kind in plan.kinds.items()
             },
             "table": [table.name, *map(repr, table.key_attributes), table.ttl, table.discriminator, table.envelope],
+            **({"foreign": sorted(table.foreign)} if table.foreign else {}),
             "indexes": {index.name: [*map(repr, index.key_attributes)] for index in table.indexes},
             "items": [_item(item) for item in plan.items],
             "ttl": None if plan.ttl is None else [plan.ttl.column.name, plan.ttl.after.total_seconds()],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from migrator.mapping.errors import MappingError
 from migrator.mapping.lint_entity import entity_problems, entity_warnings
+from migrator.mapping.lint_key import foreign_problems
 from migrator.mapping.lint_pattern import pattern_problems
 from migrator.mapping.lint_table import table_problems
 from migrator.mapping.overlap import can_meet
@@ -46,6 +47,7 @@ def lint(model: Model) -> list[Problem]:
         problems += [Problem(entity.name, sentence, "warning") for sentence in entity_warnings(entity)]
         sound.append(entity)
     problems += [Problem(where, sentence) for where, sentence in _collisions(sound)]
+    problems += [Problem(entity.name, sentence) for entity in sound for sentence in foreign_problems(entity)]
     problems += [Problem(where, sentence) for where, sentence in _pattern_problems(model, sound)]
     return problems
 

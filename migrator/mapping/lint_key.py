@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from migrator.mapping import kind as kinds
 from migrator.mapping import limits
+from migrator.mapping.overlap import can_begin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,19 @@ def key_problems(entity: Entity, item: BoundItem) -> Iterator[str]:
             yield from _slot_problems(slot)
             if position and slot.attribute.type == "S":
                 yield from _order_problems(slot)
+
+
+def foreign_problems(entity: Entity) -> Iterator[str]:
+    """Sentences on keys of an entity's items that its table declares to be those of items that are not of the model."""
+    for item in entity.plan.items:
+        slot = item.keys[0]
+        for prefix in entity.table.foreign if slot.attribute.type == "S" else ():
+            if prefix and can_begin(slot.template, prefix):
+                yield (
+                    f"item {item.number}'s key '{slot.template.text}' can begin with '{prefix}', which table "
+                    f"{entity.table.name} declares to be `foreign`. Declare a longer prefix, or begin the template "
+                    "with another literal."
+                )
 
 
 def _identity(entity: Entity, item: BoundItem) -> Iterator[str]:

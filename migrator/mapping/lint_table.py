@@ -20,6 +20,13 @@ def table_problems(table: Table) -> Iterator[str]:
     yield from _names(table)
     yield from _keys(table)
     yield from _own_attributes(table)
+    if table.foreign and table.partition_key.type != "S":
+        yield (
+            f"Items of others are told by what their partition keys begin with, and {table.partition_key.name} is of "
+            f"type {table.partition_key.type}. Leave `foreign` out."
+        )
+    if "" in table.foreign:
+        yield "An empty prefix in `foreign` would make every item one of others. Write what their keys begin with."
     if len(table.indexes) > limits.MAX_INDEXES:
         yield f"It has {len(table.indexes)} indexes, DynamoDB allows {limits.MAX_INDEXES} by default. Remove some."
     for index in table.indexes:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from migrator.mapping.document import AttributeValue
+
 KeyType: TypeAlias = Literal["S", "N", "B"]
 Projection: TypeAlias = Literal["ALL", "KEYS_ONLY"] | tuple[str, ...]
 
@@ -83,6 +85,8 @@ class Table:
         point_in_time_recovery: whether continuous backups are on.
         encryption: server-side encryption with the KMS key that AWS manages; False leaves DynamoDB's own key.
         tags: the table's tags.
+        foreign: what the partition keys of items begin with that are not of the model, and may stand in the table.
+            Nothing reads or changes them; any other item that no row asks for is a difference.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Table:
     point_in_time_recovery: bool = True
     encryption: bool = True
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    foreign: tuple[str, ...] = ()
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -111,3 +116,8 @@ class Table:
     def index(self, name: str) -> Index | None:
         """The index of this name, if the table has it."""
         return next((index for index in self.indexes if index.name == name), None)
+
+    def is_foreign(self, key: Mapping[str, AttributeValue]) -> bool:
+        """Whether an item of this key is declared not to be of the model."""
+        text: str = key[self.partition_key.name].get("S", "")
+        return text.startswith(self.foreign)

@@ -115,6 +115,7 @@ CHANGED = {
     "index key": replace(ENTITY, table=replace(TABLE, indexes=(Index("GSI1", S("a"), S("b")), TABLE.indexes[1]))),
     "ttl attribute": replace(ENTITY, table=replace(TABLE, ttl="expires")),
     "envelope": replace(ENTITY, table=replace(TABLE, envelope="Body")),
+    "items of others": replace(ENTITY, table=replace(TABLE, foreign=("INVOICE#",))),
     "discriminator": replace(ENTITY, table=replace(TABLE, discriminator=None)),
     "column type": entity_of(source_of(note=sa.String(10))),
     "kind of column": entity_of(source_of(count=sa.BigInteger)),

@@ -175,3 +175,33 @@ def test_a_model_is_asked_by_name_source_and_table() -> None:
     assert MODEL.of_table(MODEL.tables[0]) == tuple(MODEL.entities)
     assert [table.name for table in MODEL.tables] == ["miyabi-lambda-data"]
     assert MODEL.tables[0].index("GSI3") is None
+
+
+def of_others(*prefixes: str) -> Table:
+    return replace(TABLE, foreign=prefixes)
+
+
+def test_items_of_others_are_declared_by_what_no_item_of_the_model_begins_with() -> None:
+    item = Item("ROW#{id}", "METADATA")
+    assert errors(entity_of(items=[item], table=of_others("INVOICE#", "ROWS#"))) == []
+    (sentence,) = errors(entity_of(items=[item], table=of_others("INVOICE#", "RO")))
+    assert sentence == (
+        "item 0's key 'ROW#{id}' can begin with 'RO', which table target declares to be `foreign`. "
+        "Declare a longer prefix, or begin the template with another literal."
+    )
+    assert len(errors(entity_of(items=[item], table=of_others("ROW#x")))) == 1
+    assert len(errors(entity_of(items=[Item("{id}", "METADATA")], table=of_others("INVOICE#")))) == 1
+
+
+def test_a_prefix_that_tells_nothing() -> None:
+    assert errors(entity_of(items=[Item("A#{id}", "M")], table=of_others(""))) == [
+        "An empty prefix in `foreign` would make every item one of others. Write what their keys begin with."
+    ]
+    numbers = Table("target", N("number"), foreign=("1",))
+    source = sa.Table("source", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True))
+    (sentence,) = errors(Entity("E", source, numbers, [Item("{id}")]))
+    assert sentence == (
+        "Items of others are told by what their partition keys begin with, and number is of type N. "
+        "Leave `foreign` out."
+    )
+    assert not numbers.is_foreign({"number": {"N": "1"}})
