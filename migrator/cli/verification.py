@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
+from migrator.cli import parities
 from migrator.cli.output import print_table, printable
 from migrator.cli.progress import verify_progress
 from migrator.engines.verify import Difference, Report, Scope, Suspects, Verdict, verify
@@ -46,13 +47,16 @@ def show(work: Work, report: Report, *, steps: bool = True) -> None:
         f"{name}: {report.items_expected:,} items expected, {report.items_scanned:,} scanned, {report.expired:,} rows "
         f"past their TTL, in {report.seconds:,.1f} s"
     )
+    if report.foreign:
+        click.echo(f"{name}: {report.foreign:,} items that are declared not to be of the model, and were not looked at")
+    parities.show(report.parities)
     if report.clean:
         click.echo(f"{name}: target and source are equal")
         return
     found = [f"{report.count(verdict):,} {verdict.value}" for verdict in Verdict if report.count(verdict)]
     if report.unjudged:
         found.append(f"{report.unjudged:,} more that were not looked at one by one")
-    click.echo(f"{name}: {len(report.differences) + report.unjudged:,} differences: {', '.join(found)}")
+    click.echo(f"{name}: {len(report.differences) + report.unjudged:,} differences: {', '.join(found) or 'no keys'}")
     for difference in report.differences[:SHOWN]:
         click.echo(f"  {_sentence(difference)}")
     if len(report.differences) > SHOWN:

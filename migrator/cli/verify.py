@@ -15,6 +15,7 @@ from migrator.cli.options import (
     target_options,
     workers_option,
 )
+from migrator.cli.parities import patterns_option
 from migrator.cli.repair import repair_all
 from migrator.cli.report.forms import Forms, report_options
 from migrator.cli.report.making import verified
@@ -39,6 +40,7 @@ DIFFERENT: Final = 3
 @click.option("--repair", is_flag=True, help="Bring what differs in order, then verify again; asks first.")
 @workers_option
 @click.option("--max-rcu", type=click.IntRange(min=1), metavar="N", help="Read units per second to stay within.")
+@patterns_option
 @mapping_options
 @target_options
 @change_options
@@ -53,6 +55,7 @@ def command(  # noqa: PLR0913 - its options
     repair: bool,
     workers: int,
     max_rcu: int | None,
+    patterns: int | None,
     dry_run: bool,
     yes: bool,
     no_input: bool,
@@ -69,7 +72,7 @@ def command(  # noqa: PLR0913 - its options
     forms = Forms.asked(as_json=as_json, report=report, show_values=show_values)
     settings = load_settings(**invocation.settings)
     works = load_work(settings, tables)
-    stores, scope = stores_of(settings), Scope(max_rcu, workers)
+    stores, scope = stores_of(settings), Scope(max_rcu, workers, patterns)
     if repair:
         asked = Asked(dry_run=dry_run, yes=yes, no_input=no_input, as_json=as_json)
         clean = repair_all(works, stores, scope, times_of(settings), asked, forms)

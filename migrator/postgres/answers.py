@@ -53,7 +53,7 @@ def _compiled(statement: Select[*tuple[Any, ...]]) -> tuple[str, list[Any]]:
 def _bound(compiled: Any, name: str, value: object) -> object:  # noqa: ANN401 - SQLAlchemy exports no name for it
     """A value as its type has it sent: of an enum, the label."""
     # Of a list's members, which are numbered, the list has the type.
-    bind = compiled.binds.get(name) or compiled.binds[name.rpartition("_")[0]]
+    bind = compiled.binds[name if name in compiled.binds else name.rpartition("_")[0]]
     process = bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
     return value if process is None else process(value)
 

@@ -111,13 +111,15 @@ class Migration:
             listener=listener or copy.Silent(),
         )
 
-    async def verify(self, *tables: str, max_rcu: float | None = None, workers: int = 1) -> verify.Report:
+    async def verify(
+        self, *tables: str, max_rcu: float | None = None, workers: int = 1, patterns: int | None = 0
+    ) -> verify.Report:
         return await verify.verify(
             self.model,
             chosen(self.model, tables),
             self.stores,
             mappings=self.mappings,
-            scope=verify.Scope(max_rcu, workers),
+            scope=verify.Scope(max_rcu, workers, patterns),
         )
 
     @asynccontextmanager

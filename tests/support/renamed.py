@@ -15,10 +15,12 @@ VARIABLE = "MIGRATOR_TEST_TABLE"
 
 
 def renamed(model: Model, table_name: str) -> Model:
-    """The model, with its one table under another name and without its access patterns."""
+    """The model, with its one table under another name."""
     (table,) = model.tables
     other = replace(table, name=table_name)
-    return Model(model.name, [replace(entity, table=other) for entity in model.entities])
+    entities = {entity.name: replace(entity, table=other) for entity in model.entities}
+    patterns = [replace(pattern, entity=entities[pattern.entity.name]) for pattern in model.patterns]
+    return Model(model.name, list(entities.values()), patterns)
 
 
 MODEL = renamed(MIYABI, os.environ.get(VARIABLE, "test-miyabi"))

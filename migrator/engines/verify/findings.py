@@ -82,6 +82,11 @@ class Parity:
     reason: str | None = None
     """Why it was not asked, where it was not."""
 
+    @property
+    def differs(self) -> int:
+        """How many sets of parameters have answers that differ, whether or not they are named."""
+        return self.asked - self.equal - self.unsettled
+
 
 @dataclass
 class Cost:
@@ -115,6 +120,8 @@ class Report:
     items_scanned: int = 0
     expired: int = 0
     """Rows past their TTL: their items may be there or not."""
+    foreign: int = 0
+    """Items that are declared not to be of the model: nothing is said of them."""
     read_units: float = 0.0
     differences: list[Difference] = field(default_factory=list)
     parities: list[Parity] = field(default_factory=list)
@@ -137,7 +144,8 @@ class Report:
     @property
     def clean(self) -> bool:
         """Whether target and source hold the same."""
-        return not self.differences and not self.moving and not self.unjudged
+        alike = all(not parity.differs and not parity.unsettled for parity in self.parities)
+        return alike and not self.differences and not self.moving and not self.unjudged
 
     def found(self, difference: Difference) -> None:
         """Takes up a difference."""

@@ -20,6 +20,7 @@ from migrator.engines.verify.crew import Crew, KeyRange, Read, Segment
 from migrator.engines.verify.expected import SEVERAL_ROWS
 from migrator.engines.verify.findings import Difference, Report, Verdict
 from migrator.engines.verify.judge import BATCH, Judge, Looked
+from migrator.engines.verify.patterns import QUESTIONS, Asking, ask_all
 from migrator.engines.verify.record import Record
 from migrator.engines.verify.resync import unfollowed
 from migrator.engines.verify.spill import Spill
@@ -48,10 +49,14 @@ _LOSS: Final = Loss(
 
 @dataclass(frozen=True)
 class Scope:
-    """How a verification reads: read units per second (None: as many as the table gives), and in how many processes."""
+    """How a verification reads: read units per second (None: as many as the table gives), and in how many processes.
+
+    `patterns`: with how many sets of values each access pattern is asked; None: with all that rows have.
+    """
 
     max_rcu: float | None = None
     workers: int = 1
+    patterns: int | None = QUESTIONS
 
 
 async def verify(  # noqa: PLR0913 - what a run is made of
@@ -101,6 +106,9 @@ async def verify(  # noqa: PLR0913 - what a run is made of
             report.spilled += party.spill.bytes_on_disk
         for party in parties:
             await party.judge(Judge(party.table, party.lookups, client, sessions, run.now), report, suspects)
+        lookups = {name: lookup for party in parties for name, lookup in party.lookups.items()}
+        asking = Asking(scope.patterns, run.now, str(started), report.followed, scope.max_rcu)
+        await ask_all(model.patterns, lookups, client, sessions, asking, report)
         report.seconds = time.monotonic() - began
     return report
 
@@ -182,7 +190,7 @@ class _Party:
         looked = Looked()
         judged = 0
         for mismatch in self.spill.mismatches():
-            if not self._concerns(mismatch):
+            if not self._concerns(mismatch, report):
                 continue
             report.suspects += 1
             if len(mismatch.source) > 1:
@@ -207,12 +215,16 @@ class _Party:
             if differing is not None and difference.verdict is not Verdict.UNVERIFIABLE:
                 differing.add(self.table.name, key)
 
-    def _concerns(self, mismatch: Mismatch) -> bool:
-        """Whether a key is of the entities that are verified; an item of another one in the same table is not."""
-        if mismatch.source or len(self.lookups) == len(self.every):
+    def _concerns(self, mismatch: Mismatch, report: Report) -> bool:
+        """Whether a key is of the entities that are verified: not of another one in the table, nor declared foreign."""
+        if mismatch.source:
             return True
-        owners = {claim.entity.name for claim in claims(self.every, self._key(mismatch))}
-        return bool(owners & self.lookups.keys())
+        key = self._key(mismatch)
+        if self.table.is_foreign(key):
+            report.foreign += 1
+            return False
+        owners = {claim.entity.name for claim in claims(self.every, key)}
+        return len(self.lookups) == len(self.every) or bool(owners & self.lookups.keys())
 
     def _key(self, mismatch: Mismatch) -> dict[str, dict[str, str]]:
         names = [key.name for key in self.table.key_attributes]

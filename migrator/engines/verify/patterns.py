@@ -52,7 +52,8 @@ _FIRST_PAGE: Final = 3
 _LARGEST_PAGE: Final = 300
 _SOURCE_PAGE: Final = 500
 _KNOWN: Final = 1_000_000
-_PAUSES: Final = (0.3, 0.7, 1.5, 1.5, 1.5, 1.5, 1.5)
+PAUSES: Final = (0.3, 0.7, 1.5, 1.5, 1.5, 1.5, 1.5)
+"""Seconds between looks at answers that differ."""
 # An index follows its table after a moment, as a rule; an item of the table itself is read as it is.
 _STEADY: Final = 1
 _STEADY_IN_INDEX: Final = 3
@@ -100,7 +101,7 @@ class _Question:
     standing: dict[Identity, _Standing] = field(default_factory=dict)
 
 
-async def ask_all(  # noqa: PLR0913 - the two stores, and what to ask of them
+async def ask_all(
     patterns: Sequence[Pattern],
     lookups: Mapping[str, Lookup],
     client: Client,
@@ -192,7 +193,7 @@ class Inquiry:
     ) -> None:
         """Asks until each question has its answer, and counts them."""
         open_, steady = questions, _STEADY if _is_consistent(pattern) else _STEADY_IN_INDEX
-        for pause in (0.0, *_PAUSES):
+        for pause in (0.0, *PAUSES):
             await asyncio.sleep(pause)
             async with together() as group:
                 asked = [group.create_task(self._look(pattern, comparison, question)) for question in open_]

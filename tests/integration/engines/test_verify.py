@@ -15,7 +15,7 @@ import pytest
 
 from migrator.dynamodb.client import Client
 from migrator.engines.copy import table as copy_of_table
-from migrator.engines.verify import Verdict, crew, job
+from migrator.engines.verify import Cause, Verdict, crew, job
 from migrator.errors import ConfigurationError, SourceError, TargetError
 from migrator.mapping import Computed, Encoder, Model, forward, owned_keys
 from migrator.postgres import verifications
@@ -341,3 +341,19 @@ async def test_nothing_is_left_behind_by_an_interrupted_verification(
     assert process.returncode == 130
     assert b"interrupted" in output
     assert left_in(temporary) == []
+
+
+async def test_items_of_others_are_counted_where_they_are_declared(copied: Migration) -> None:
+    stray, *_ = await items_of(copied, "USER")
+    invoices = [{**stray, "PK": {"S": f"INVOICE#{number}"}} for number in range(7)]
+    put(copied, *invoices, {**stray, "PK": {"S": "INVOIC#1"}})
+    report = await copied.verify()
+    assert (len(report.differences), report.foreign) == (8, 0)
+    assert {difference.cause for difference in report.differences} == {Cause.FOREIGN_ITEM}
+
+    table = replace(copied.table, foreign=("INVOICE#",))
+    entities = [replace(entity, table=table) for entity in copied.model.entities]
+    declared = replace(copied, model=Model(copied.model.name, entities))
+    report = await declared.verify()
+    assert [difference.key["PK"] for difference in report.differences] == ["INVOIC#1"]
+    assert (report.foreign, report.items_scanned) == (7, len(await copied.expected()) + 8)
