@@ -94,6 +94,10 @@ class Counting:
         """A table is not followed any more."""
         self._listener.refused(error)
 
+    def taken_up(self, source: str) -> None:
+        """A table is followed again."""
+        self._listener.taken_up(source)
+
     def failed(self, error: MigratorError, pause: float) -> None:
         """A store failed."""
         self._metrics.failures.labels(self._model).inc()

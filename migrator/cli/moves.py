@@ -28,12 +28,13 @@ REFUSED: Final = GateError.exit_code
 
 @dataclass(frozen=True)
 class Asked:
-    """What the options say."""
+    """What the options say; `max_wcu` is a repair's."""
 
     dry_run: bool
     yes: bool
     no_input: bool
     as_json: bool
+    max_wcu: int | None = None
 
 
 def make(invocation: Invocation, to: Phase, asked: Asked, *, wait: bool, after: str) -> int:

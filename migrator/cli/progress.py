@@ -195,6 +195,10 @@ class RelayProgress:
         """A table is not followed any more."""
         click.echo(f"warning: {error.what}. {error.safe} {error.next_step}", err=True)
 
+    def taken_up(self, source: str) -> None:
+        """A table is followed again."""
+        click.echo(f"done: {source} fits again, and its changes are carried over", err=True)
+
     def failed(self, error: MigratorError, pause: float) -> None:
         """A store failed, and is tried again."""
         click.echo(f"warning: {error.what}; trying again in {pause:,.1f} s", err=True)

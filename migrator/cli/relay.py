@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.command("relay")
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 @click.option("--until-empty", is_flag=True, help="End when no change waits any more.")
+@click.option("--max-wcu", type=click.IntRange(min=1), metavar="N", help="Write units per second to stay within.")
 @click.option(
     "--batch", type=click.IntRange(1, 1000), default=200, show_default=True, help="Changes to carry over at once."
 )
@@ -39,11 +40,12 @@ if TYPE_CHECKING:
 @json_option
 @common_options
 @click.pass_obj
-def command(
+def command(  # noqa: PLR0913 - its options
     invocation: Invocation,
     *,
     tables: tuple[str, ...],
     until_empty: bool,
+    max_wcu: int | None,
     batch: int,
     metrics: tuple[str, int] | None,
     as_json: bool,
@@ -55,7 +57,7 @@ def command(
     """
     settings = load_settings(**invocation.settings)
     works = load_work(settings, tables)
-    limits = Limits(batch, times_of(settings))
+    limits = Limits(batch, times_of(settings), max_wcu)
     stopped: list[signal.Signals] = []
     counts = RelayMetrics()
     with served(counts, metrics), relay_progress(settings.marks_bytes) as progress:

@@ -90,7 +90,15 @@ def _question(cases: Sequence[_Case]) -> str:
 def _repair(case: _Case, stores: Stores, scope: Scope, times: Times, asked: Asked) -> None:
     work = case.work
     with repair_progress(len(case.suspects)) as progress:
-        repairing = repair(work.model, work.entities, stores, case.suspects, times=times, listener=progress)
+        repairing = repair(
+            work.model,
+            work.entities,
+            stores,
+            case.suspects,
+            times=times,
+            max_wcu=asked.max_wcu,
+            listener=progress,
+        )
         case.repaired = asyncio.run(repairing)
     if not asked.as_json:
         for line in _sentences(case.repaired):

@@ -41,6 +41,9 @@ DIFFERENT: Final = 3
 @workers_option
 @click.option("--max-rcu", type=click.IntRange(min=1), metavar="N", help="Read units per second to stay within.")
 @patterns_option
+@click.option(
+    "--max-wcu", type=click.IntRange(min=1), metavar="N", help="Write units per second for a repair to stay within."
+)
 @mapping_options
 @target_options
 @change_options
@@ -56,6 +59,7 @@ def command(  # noqa: PLR0913 - its options
     workers: int,
     max_rcu: int | None,
     patterns: int | None,
+    max_wcu: int | None,
     dry_run: bool,
     yes: bool,
     no_input: bool,
@@ -74,7 +78,7 @@ def command(  # noqa: PLR0913 - its options
     works = load_work(settings, tables)
     stores, scope = stores_of(settings), Scope(max_rcu, workers, patterns)
     if repair:
-        asked = Asked(dry_run=dry_run, yes=yes, no_input=no_input, as_json=as_json)
+        asked = Asked(dry_run=dry_run, yes=yes, no_input=no_input, as_json=as_json, max_wcu=max_wcu)
         clean = repair_all(works, stores, scope, times_of(settings), asked, forms)
     else:
         clean = _verify_all(works, stores, scope, forms)

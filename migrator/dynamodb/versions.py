@@ -5,6 +5,7 @@ An item may carry a version; a tombstone stands where an item was deleted: its k
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from migrator.dynamodb.client import Client
+    from migrator.dynamodb.pacing import Pace
     from migrator.mapping import WireItem
 
 VERSION: Final = "_v"
 DELETED: Final = "_del"
 TRANSACTION_ITEMS: Final = 100
 """DynamoDB's own limit of one transaction."""
+_UNIT_BYTES: Final = 1024
+_COUNTED: Final = b'{"ReturnConsumedCapacity":"TOTAL",'
 _REFUSED: Final = frozenset({"ItemCollectionSizeLimitExceeded", "ValidationError"})
 
 
@@ -61,6 +65,11 @@ class Put:
     key_name: str
     was: Held | None
 
+    @property
+    def units(self) -> float:
+        """The write units that it takes, about: more where the key holds more, or indexes have the item."""
+        return float(-(-len(self.item) // _UNIT_BYTES))
+
     def text(self) -> bytes:
         """The parameters of PutItem."""
         names, values = {"#k": self.key_name}, b""
@@ -80,44 +89,82 @@ class Put:
         )
 
 
-async def put_where(
-    client: Client, table_name: str, item: bytes, *, key_name: str, was: Held | None, deadline: float
+async def put_where(  # noqa: PLR0913 - what a write is made of
+    client: Client,
+    table_name: str,
+    item: bytes,
+    *,
+    key_name: str,
+    was: Held | None,
+    deadline: float,
+    pace: Pace | None = None,
 ) -> bool:
     """Puts an item where its key still holds what was read (see `Put`); returns False where it does not.
 
     An answer that was lost may be followed by False although the item was put: whoever calls reads the key again.
-    Nothing is sent after the deadline, a moment of the running loop's `time()`.
+    Nothing is sent after the deadline, a moment of the running loop's `time()`; at a `pace`, False also says that
+    the item's turn does not come before it.
     """
+    put = Put(table_name, item, key_name, was)
     try:
-        put = Put(table_name, item, key_name, was)
-        await client.call("PutItem", put.text(), table=table_name, deadline=deadline)
+        return await _paced(client, "PutItem", put.text(), table_name, put.units, deadline=deadline, pace=pace)
     except ConditionFailedError:
         return False
-    return True
 
 
-async def put_all_where(client: Client, puts: Sequence[Put], *, deadline: float) -> bool:
+async def put_all_where(client: Client, puts: Sequence[Put], *, deadline: float, pace: Pace | None = None) -> bool:
     """Puts items in one transaction, each on its condition; returns False where they cannot all be put now.
 
     Args:
         client: the client to write through.
         puts: the items, at most `TRANSACTION_ITEMS`, each of another key.
         deadline: as for `put_where`, as is what False means.
+        pace: as for `put_where`.
 
     Raises:
         TransactionCanceledError: DynamoDB does not accept one of the items.
     """
     body = b'{"TransactItems":[%b]}' % b",".join(b'{"Put":%b}' % put.text() for put in puts)
+    # A transaction writes everything twice.
+    units = 2 * sum(put.units for put in puts)
     try:
-        await client.call("TransactWriteItems", body, table=puts[0].table_name, deadline=deadline)
+        return await _paced(client, "TransactWriteItems", body, puts[0].table_name, units, deadline=deadline, pace=pace)
     except TransactionCanceledError as error:
         if _REFUSED.isdisjoint(error.reasons):
             return False
         raise
+
+
+async def _paced(  # noqa: PLR0913 - what a request is made of
+    client: Client,
+    operation: str,
+    body: bytes,
+    table_name: str,
+    units: float,
+    *,
+    deadline: float | None,
+    pace: Pace | None,
+) -> bool:
+    """Sends a write of about so many units when its turn comes; returns False where that is after the deadline."""
+    if pace is None:
+        await client.call(operation, body, table=table_name, deadline=deadline)
+        return True
+    loop = asyncio.get_running_loop()
+    until = loop.time() + client.patience_seconds if deadline is None else deadline
+    # What takes longer than there is time for is sent all the same, and paid for by what comes after it.
+    reserved = min(units, pace.rate * max(until - loop.time(), 0.0) / 2)
+    if not await pace.reserve(reserved, until):
+        return False
+    answer = await client.call(operation, _COUNTED + body[1:], table=table_name, deadline=deadline)
+    found = answer.get("ConsumedCapacity") or []
+    consumed = sum(float(each["CapacityUnits"]) for each in (found if isinstance(found, list) else [found]))
+    pace.settle(reserved, consumed or units)
     return True
 
 
-async def delete_where(client: Client, table_name: str, key: WireItem, *, version: str) -> bool:
+async def delete_where(
+    client: Client, table_name: str, key: WireItem, *, version: str, pace: Pace | None = None
+) -> bool:
     """Deletes what a key holds where it is still of this version; returns False where it is not."""
     request = {
         "TableName": table_name,
@@ -127,10 +174,9 @@ async def delete_where(client: Client, table_name: str, key: WireItem, *, versio
         "ExpressionAttributeValues": {":v": {"N": version}},
     }
     try:
-        await client.call("DeleteItem", orjson.dumps(request), table=table_name)
+        return await _paced(client, "DeleteItem", orjson.dumps(request), table_name, 1.0, deadline=None, pace=pace)
     except ConditionFailedError:
         return False
-    return True
 
 
 def versioned(item: bytes, version: int) -> bytes:

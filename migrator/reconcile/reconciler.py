@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from migrator.dynamodb.client import Client
+    from migrator.dynamodb.pacing import Pace
     from migrator.dynamodb.versions import Held
     from migrator.mapping import Entity, Model, Row
     from migrator.postgres.connection import Connection
@@ -90,10 +91,17 @@ class Reconciler:
         lookups: the rows of each entity, by its name.
         client: the target.
         times: how long requests live.
+        pace: the write units per second to stay within; None: as fast as it goes.
     """
 
     def __init__(
-        self, model: Model, lookups: Mapping[str, Lookup], client: Client, *, times: Times | None = None
+        self,
+        model: Model,
+        lookups: Mapping[str, Lookup],
+        client: Client,
+        *,
+        times: Times | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._tables = {table.name: table for table in model.tables}
         self._by_source: dict[str, list[Lookup]] = defaultdict(list)
@@ -103,6 +111,7 @@ class Reconciler:
         self._snapshots = Snapshots(model.name, self._tables, lookups)
         self._client = client
         self._times = times or Times()
+        self._pace = pace
 
     @property
     def sources(self) -> list[str]:
@@ -253,10 +262,16 @@ class Reconciler:
         """Puts items at once; where one of them is refused for what it is, the marks of their keys get the reason."""
         try:
             if len(puts) > 1:
-                return await versions.put_all_where(self._client, puts, deadline=deadline)
+                return await versions.put_all_where(self._client, puts, deadline=deadline, pace=self._pace)
             (put,) = puts
             return await versions.put_where(
-                self._client, put.table_name, put.item, key_name=put.key_name, was=put.was, deadline=deadline
+                self._client,
+                put.table_name,
+                put.item,
+                key_name=put.key_name,
+                was=put.was,
+                deadline=deadline,
+                pace=self._pace,
             )
         except (InvalidRequestError, TransactionCanceledError) as error:
             for mark, needed in work.needed.items():

@@ -11,13 +11,14 @@ from migrator.reconcile import ItemKey
 
 if TYPE_CHECKING:
     from migrator.dynamodb.client import Client
+    from migrator.dynamodb.pacing import Pace
     from migrator.mapping import Table
     from migrator.postgres.connection import Connection
 
 _AT_ONCE: Final = 200
 
 
-async def purge(connection: Connection, client: Client, table: Table, life: float) -> int:
+async def purge(connection: Connection, client: Client, table: Table, life: float, *, pace: Pace | None = None) -> int:
     """Purges tombstones of a table that have stood for a life; returns how many records of them were closed.
 
     A tombstone that something was written over meanwhile has another version, and stays.
@@ -27,6 +28,7 @@ async def purge(connection: Connection, client: Client, table: Table, life: floa
         client: the target.
         table: the table.
         life: seconds (`Times.life`).
+        pace: the write units per second to stay within.
 
     Raises:
         SourceError, TargetError: a store failed; what is left is purged another time.
@@ -36,7 +38,7 @@ async def purge(connection: Connection, client: Client, table: Table, life: floa
         await asyncio.gather(
             *(
                 versions.delete_where(
-                    client, table.name, ItemKey(table.name, key.encode()).wire(table), version=version
+                    client, table.name, ItemKey(table.name, key.encode()).wire(table), version=version, pace=pace
                 )
                 for key, version in old.items()
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client
+from migrator.dynamodb.pacing import Pace
 from migrator.engines.relay.burial import purge
 from migrator.engines.stores import live_table
 from migrator.engines.together import together
@@ -20,7 +21,7 @@ from migrator.postgres.errors import errors_explained
 from migrator.reconcile import Lookup, Reconciler, Times
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from migrator.engines.stores import Stores
     from migrator.errors import MigratorError
@@ -33,14 +34,25 @@ _IDLE_SECONDS: Final = 0.25
 _LONGEST_PAUSE: Final = 15.0
 _PURGE_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 2.0
+_TAKE_UP_SECONDS: Final = 5.0
+_SHARE_OF_LIFE: Final = 0.25
+"""Of the units of a request's life: a mark stands for several items as a rule, of a unit or more."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Marks that are taken at once, and how long requests live."""
+    """Marks that are taken at once, how long requests live, and the write units per second to stay within."""
 
     batch: int = 200
     times: Times = field(default_factory=Times)
+    max_wcu: float | None = None
+
+    @property
+    def marks(self) -> int:
+        """Marks that are taken at once, no more than can be written while a request lives."""
+        if self.max_wcu is None:
+            return self.batch
+        return max(1, min(self.batch, int(self.max_wcu * self.times.request * _SHARE_OF_LIFE)))
 
 
 @dataclass
@@ -71,7 +83,10 @@ class Listener(Protocol):
         """A mark of a source cannot be reconciled, and waits with its reason until somebody has looked at it."""
 
     def refused(self, error: MigratorError) -> None:
-        """A table's changes are not carried over any more, until a relay is started anew; the others' are."""
+        """A table's changes are not carried over any more, until it fits again; the others' are."""
+
+    def taken_up(self, source: str) -> None:
+        """A source that was refused fits again, and its changes are carried over."""
 
     def failed(self, error: MigratorError, pause: float) -> None:
         """A store failed; the work goes on after so many seconds."""
@@ -92,6 +107,9 @@ class Silent:
     def refused(self, error: MigratorError) -> None:
         """As in `Listener`."""
 
+    def taken_up(self, source: str) -> None:
+        """As in `Listener`."""
+
     def failed(self, error: MigratorError, pause: float) -> None:
         """As in `Listener`."""
 
@@ -108,8 +126,8 @@ async def relay(  # noqa: PLR0913 - what a run is made of
 ) -> Outcome:
     """Reconciles what the marks of these entities name, until `stop` is set or, with `until_empty`, no mark waits.
 
-    Marks that were set aside are tried once more, at the beginning. A store that goes away later is waited for, unless
-    `until_empty`.
+    Marks that were set aside are tried once more, at the beginning. A store that goes away later is waited for, and a
+    table that has changed is taken up when it fits again, unless `until_empty`.
 
     Raises:
         GateError: an entity is in a phase in which its changes are not followed.
@@ -124,11 +142,19 @@ async def relay(  # noqa: PLR0913 - what a run is made of
         for name in dict.fromkeys(entity.table.name for entity in entities):
             await check(client, name)
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="relay", size=2 * _HANDS + 2))
-        reconciler = Reconciler(model, lookups, client, times=limits.times)
-        run = _Relay(reconciler, sessions, limits, listener, stop, until_empty=until_empty)
+        run = _Relay(
+            model,
+            lookups,
+            client,
+            sessions,
+            limits=limits,
+            listener=listener,
+            stop=stop,
+            until_empty=until_empty,
+        )
         async with together() as group:
             hands = [group.create_task(run.hand()) for _ in range(_HANDS)]
-            beside = [group.create_task(run.bury(model, client)), group.create_task(run.look())]
+            beside = [group.create_task(each) for each in (run.bury(), run.look(), run.take_up())]
             await asyncio.wait(hands, return_when=asyncio.FIRST_EXCEPTION)
             await asyncio.wait(hands, return_when=asyncio.ALL_COMPLETED)
             for task in beside:
@@ -164,26 +190,35 @@ async def _open(model: Model, entities: Sequence[Entity], stores: Stores) -> dic
 
 
 class _Relay:
-    """The hands of one relay. Holds what they have done, and why sources are refused."""
+    """The hands of one relay. Holds what they have done, how rows are found, and why sources are refused."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run is made of
         self,
-        reconciler: Reconciler,
+        model: Model,
+        lookups: Mapping[str, Lookup],
+        client: Client,
         sessions: Pool,
+        *,
         limits: Limits,
         listener: Listener,
         stop: asyncio.Event,
-        *,
         until_empty: bool,
     ) -> None:
         self.outcome = Outcome()
         self.refused: dict[str, MigratorError] = {}
-        self._reconciler = reconciler
+        self._model = model
+        self._lookups = dict(lookups)
+        self._client = client
+        self._pace = None if limits.max_wcu is None else Pace(limits.max_wcu)
         self._sessions = sessions
         self._limits = limits
         self._listener = listener
         self._stop = stop
         self._until_empty = until_empty
+        self._reconciler = self._new_reconciler()
+
+    def _new_reconciler(self) -> Reconciler:
+        return Reconciler(self._model, self._lookups, self._client, times=self._limits.times, pace=self._pace)
 
     async def hand(self) -> None:
         """Takes batch after batch; what is under way when it is to stop is brought to its end."""
@@ -213,7 +248,7 @@ class _Relay:
             async with (
                 self._sessions.acquire() as holding,
                 self._sessions.acquire() as reading,
-                pending.claimed(holding, self._sources, self._limits.batch) as claim,
+                pending.claimed(holding, self._sources, self._limits.marks) as claim,
             ):
                 if not claim.marks:
                     return False
@@ -256,13 +291,36 @@ class _Relay:
                 self._listener.looked(self.outcome, await self.backlog())
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def bury(self, model: Model, client: Client) -> None:
+    async def take_up(self) -> None:
+        """Takes up sources again that were refused, when they are what the mapping declares."""
+        while not self._until_empty:
+            await asyncio.sleep(_TAKE_UP_SECONDS)
+            for source in list(self.refused):
+                lookups = [each for each in self._lookups.values() if str(each.live.table) == source]
+                # As it is now, it is refused still, for the reason that was told.
+                with suppress(SourceError, ConfigurationError):
+                    self._lookups |= await self._found_again(lookups)
+                    self._reconciler = self._new_reconciler()
+                    del self.refused[source]
+                    self._listener.taken_up(source)
+
+    async def _found_again(self, lookups: Sequence[Lookup]) -> dict[str, Lookup]:
+        """How the rows of these entities are found in their tables as they are now."""
+        with errors_explained("connect to the source"):
+            async with self._sessions.acquire() as connection:
+                return {
+                    each.entity.name: Lookup(each.entity, await live_table(connection, each.entity)) for each in lookups
+                }
+
+    async def bury(self) -> None:
         """Purges tombstones now and then, once no request of before can arrive."""
         while True:
             with suppress(SourceError, TargetError):
                 async with self._sessions.acquire() as connection:
-                    for table in model.tables:
-                        self.outcome.purged += await purge(connection, client, table, self._limits.times.life)
+                    for table in self._model.tables:
+                        self.outcome.purged += await purge(
+                            connection, self._client, table, self._limits.times.life, pace=self._pace
+                        )
             await asyncio.sleep(_PURGE_SECONDS)
 
 
@@ -271,6 +329,6 @@ def _changed(source: str) -> ConfigurationError:
         f"{source} is another table than it was when the relay began, or has other columns: its changes are not "
         "carried over",
         safe="Its marks wait; other tables are followed.",
-        next_step="Bring source, capture and mapping in line (`migrate status` says where they are not), then start "
-        "`migrate relay` again.",
+        next_step="Bring source and capture in line with the mapping (`migrate status` says where they are not): the "
+        "relay takes the table up again. Where the mapping changes, start `migrate relay` again.",
     )

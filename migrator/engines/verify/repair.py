@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client
+from migrator.dynamodb.pacing import Pace
 from migrator.engines.stores import live_table
 from migrator.engines.together import together
 from migrator.engines.verify.findings import MAX_LISTED, Verdict
@@ -71,13 +72,14 @@ class Repaired:
     seconds: float = 0.0
 
 
-async def repair(
+async def repair(  # noqa: PLR0913 - what a run is made of
     model: Model,
     entities: Sequence[Entity],
     stores: Stores,
     suspects: Suspects,
     *,
     times: Times,
+    max_wcu: float | None = None,
     listener: Callable[[Repaired], None] = lambda _: None,
 ) -> Repaired:
     """Try again what was set aside, and bring suspects in order by reconcile; one in order by now is left as it is.
@@ -88,6 +90,7 @@ async def repair(
         stores: the source and the target.
         suspects: what the verification gave.
         times: how long requests live; the same for all that write for the model.
+        max_wcu: write units per second to stay within; None: as many as it takes.
         listener: is told what was done so far, after each batch.
 
     Raises:
@@ -111,7 +114,8 @@ async def repair(
             await check(client, table.name)
             of_table = {name: each for name, each in lookups.items() if each.entity.table.name == table.name}
             judges[table.name] = Judge(table, of_table, client, sessions, now)
-        reconciler = Reconciler(model, lookups, client, times=times)
+        pace = None if max_wcu is None else Pace(max_wcu)
+        reconciler = Reconciler(model, lookups, client, times=times, pace=pace)
         run = _Repair(model, entities, judges, marker, reconciler, lookups, sessions, listener)
         await run.try_again([str(lookups[each.name].live.table) for each in whole_tables(model, entities)])
         batches = suspects.batches(BATCH)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from migrator.engines.relay import Limits, Silent, relay
+from migrator.engines.relay import Limits, Silent, job, relay
 from migrator.errors import ConfigurationError
 from migrator.reconcile import Times
 from tests.integration.engines.test_relay import change, drain, follow, waiting
@@ -27,6 +27,9 @@ WAITING_FOR_ORGANIZATIONS = """
 SELECT count(*) FROM pg_locks
 WHERE NOT granted AND mode = 'AccessShareLock' AND relation = 'organizations'::regclass
 """
+RETITLE = "UPDATE organizations SET title = title || '!'"
+OTHERWISE = "ALTER TABLE organizations RENAME COLUMN name TO title"
+BACK = "ALTER TABLE organizations RENAME COLUMN title TO name"
 LENGTHEN = "ALTER TABLE organizations ALTER COLUMN name TYPE varchar(400)"
 
 
@@ -36,6 +39,10 @@ class Heard(Silent):
 
     refusals: list[MigratorError] = field(default_factory=list)
     failures: list[MigratorError] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+
+    def taken_up(self, source: str) -> None:
+        self.taken.append(source)
 
     def refused(self, error: MigratorError) -> None:
         self.refusals.append(error)
@@ -83,7 +90,10 @@ async def count(migration: Migration, table: str) -> int:
         return int(await session.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608 - a test's own name
 
 
-async def test_a_table_that_changes_while_it_runs_is_left_alone_and_the_others_are_followed(miyabi: Migration) -> None:
+async def test_a_table_that_changes_while_it_runs_is_left_alone_and_the_others_are_followed(
+    miyabi: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_TAKE_UP_SECONDS", 3600.0)
     await follow(miyabi)
     async with Running(miyabi) as running:
         await change(miyabi, RENAME, FINISH)
@@ -97,6 +107,22 @@ async def test_a_table_that_changes_while_it_runs_is_left_alone_and_the_others_a
     assert len(await miyabi.differing()) == await count(miyabi, "organizations")
     # It fits the mapping as it is, so that a relay that begins now follows it.
     await drain(miyabi)
+    assert await miyabi.differing() == []
+
+
+async def test_a_table_that_fits_again_is_taken_up(miyabi: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "_TAKE_UP_SECONDS", 0.2)
+    await follow(miyabi)
+    async with Running(miyabi) as running:
+        await change(miyabi, RENAME)
+        await running.until(0)
+        await change(miyabi, OTHERWISE, RETITLE, FINISH)
+        await running.until(await count(miyabi, "organizations"))
+        assert running.heard.taken == []
+        await change(miyabi, BACK, RENAME)
+        await running.until(0)
+        # It may be refused once more by what was under way.
+        assert set(running.heard.taken) == {"public.organizations"}
     assert await miyabi.differing() == []
 
 

@@ -282,7 +282,7 @@ async def test_a_table_that_was_truncated(captured: Connection) -> None:
     assert fault.sentence == "tasks was truncated"
     seen = await look(captured, "public.tasks")
     assert seen is not None
-    assert len(seen.truncations) == 1
+    assert len(seen.unnamed) == 1
     await captured.execute("TRUNCATE tasks")
     await accept(captured, seen)
     assert await faults(captured, TASKS) == ["truncated"]
