@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-from migrator.mapping import forward
-from tests.support.corruption import KINDS, Corruption, Found, Target, swapped
+from migrator.mapping import claims, forward
+from tests.support.corruption import KINDS, SET_KINDS, Corruption, Found, Target, swapped
 from tests.support.edits import ENVELOPE
 from tests.support.migration import Migration, canonical
 
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
 
-    from migrator.mapping import WireItem
+    from migrator.mapping import AttributeValue, WireItem
 
 _PER_REQUEST = 25
 SWAPPED = "swapped"
+EVERYWHERE = (*KINDS, SWAPPED)
+"""The kinds that some item of the reference model offers a place for."""
 
 # More rows for the small tables, like those that are there but for these columns; `{}` is another text for each.
 _MORE = {
@@ -36,9 +39,10 @@ async def targets(migration: Migration) -> dict[str, list[Target]]:
     """Every item as it should be, by entity."""
     return {
         entity.name: [
-            Target(entity, row, number, item)
+            Target(entity, row, claim.number, item)
             for row in await migration.rows(entity)
-            for number, item in enumerate(forward(entity, row))
+            for item in forward(entity, row)
+            for claim in claims([entity], item)
         ]
         for entity in migration.model.entities
     }
@@ -47,7 +51,7 @@ async def targets(migration: Migration) -> dict[str, list[Target]]:
 def corruptions(random: Random, at: dict[str, list[Target]]) -> Iterator[tuple[str, str, Corruption]]:
     """Each kind on an item of each entity that it applies to, no item twice."""
     free = {name: random.sample(each, len(each)) for name, each in at.items()}
-    for kind, corrupt in KINDS.items():
+    for kind, corrupt in {**KINDS, **SET_KINDS}.items():
         for entity, candidates in free.items():
             for target in candidates:
                 corruption = corrupt(random, target)
@@ -80,12 +84,27 @@ def members_that_differ(one: WireItem, other: WireItem) -> set[str]:
 def apply(migration: Migration, *, put: list[WireItem], delete: list[WireItem]) -> None:
     """Write and delete items past the toolkit."""
     requests: list[WriteRequestTypeDef] = [{"DeleteRequest": {"Key": key}} for key in delete]
-    requests += [{"PutRequest": {"Item": item}} for item in put]
+    requests += [{"PutRequest": {"Item": {name: _given(value) for name, value in item.items()}}} for item in put]
     with migration.boto3() as client:
         for start in range(0, len(requests), _PER_REQUEST):
             batch = requests[start : start + _PER_REQUEST]
             answer = client.batch_write_item(RequestItems={migration.table.name: batch})
             assert not answer["UnprocessedItems"]
+
+
+def _given(value: AttributeValue) -> AttributeValue:
+    """A typed value as boto3 takes it: bytes as such, where the wire has them in base64."""
+    ((kind, content),) = value.items()
+    match kind:
+        case "B":
+            return {"B": base64.b64decode(content)}
+        case "BS":
+            return {"BS": [base64.b64decode(member) for member in content]}
+        case "L":
+            return {"L": [_given(member) for member in content]}
+        case "M":
+            return {"M": {name: _given(member) for name, member in content.items()}}
+    return value
 
 
 async def add_rows(migration: Migration) -> None:
@@ -100,11 +119,16 @@ async def add_rows(migration: Migration) -> None:
         await session.execute("ANALYZE")
 
 
-async def assert_all_found(migration: Migration, seed: int) -> Counter[str]:
-    """Corrupt a clean target, verify, and restore it; return how many corruptions of each kind there were."""
+async def assert_all_found(migration: Migration, seed: int, kinds: Iterable[str] = EVERYWHERE) -> Counter[str]:
+    """Corrupt a clean target, verify, and restore it; return how many corruptions of each kind were found.
+
+    Raises:
+        AssertionError: a corruption was not found, or not named rightly, or what is none was found; or one of these
+            kinds could not be made.
+    """
     at = await targets(migration)
     made = list(corruptions(Random(seed), at))  # noqa: S311 - repeatable, not secret
-    assert {kind for kind, _, _ in made} == {*KINDS, SWAPPED}
+    assert {*kinds} - {kind for kind, _, _ in made} == set()
     assert {entity for _, entity, _ in made} == at.keys()
     done = [corruption for _, _, corruption in made]
     apply(
@@ -115,8 +139,9 @@ async def assert_all_found(migration: Migration, seed: int) -> Counter[str]:
     report = await migration.verify()
     expected = {found: kind for kind, _, corruption in made for found in corruption.found}
     actual = {Found.of(difference) for difference in report.differences}
-    assert {found: kind for found, kind in expected.items() if found not in actual} == {}
-    assert actual - expected.keys() == set()
+    unseen = [(kind, found) for found, kind in expected.items() if found not in actual]
+    assert not unseen, unseen
+    assert not actual - expected.keys(), actual - expected.keys()
     assert len(report.differences) == len(expected)
     assert not report.clean
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from migrator.engines.verify import Difference, Verdict
 from migrator.mapping import claims, owned_keys, row_key
-from tests.support.edits import EDITS, ENVELOPE, INDEX_KEYS
+from tests.support.edits import EDITS, ENVELOPE, INDEX_KEYS, SET_EDITS
 
 if TYPE_CHECKING:
     from random import Random
@@ -104,6 +104,28 @@ def _dropped(_random: Random, target: Target) -> Corruption:
     return Corruption(delete=[target.key], found=[_found(target, Verdict.MISSING)])
 
 
+def _lookup_dropped(_random: Random, target: Target) -> Corruption | None:
+    """One of a row's further items, which are for looking the row up, is gone."""
+    return _dropped(_random, target) if target.number else None
+
+
+def _duplicate(random: Random, target: Target) -> Corruption | None:
+    """The item once more, under a key that its row would have if other columns of the key were others."""
+    slots = target.entity.plan.items[target.number].keys
+    columns = {name for slot in slots for name in slot.template.columns} - set(target.entity.key_columns)
+    other = {**target.row, **{name: _elsewhere(random, target.row[name]) for name in columns}}
+    item = {**target.item, **owned_keys(target.entity, other)[target.number]}
+    return Corruption(put=[item], found=[_extra(target, item)]) if columns else None
+
+
+def _elsewhere(random: Random, value: object) -> str:
+    """Another value for a part of a key: of an instant, another year."""
+    text = str(value)
+    return (
+        f"19{random.randrange(70, 100)}{text[4:]}" if text[4:5] == "-" and text[7:8] == "-" else _another(random, text)
+    )
+
+
 def _tombstone(_random: Random, target: Target) -> Corruption:
     return Corruption(
         put=[{**target.key, "_v": {"N": "7"}, "_del": {"BOOL": True}}], found=[_found(target, Verdict.MISSING)]
@@ -149,6 +171,8 @@ def _lower_case(_random: Random, target: Target) -> Corruption | None:
 
 KINDS: dict[str, Kind] = {
     "dropped": _dropped,
+    "lookup item dropped": _lookup_dropped,
+    "duplicate under another key": _duplicate,
     "tombstone": _tombstone,
     "stray": _stray,
     "foreign prefix": _foreign,
@@ -157,6 +181,7 @@ KINDS: dict[str, Kind] = {
     **{name: _different(edit) for name, edit in EDITS.items()},
 }
 """By name. What swaps two items is made by `swapped`."""
+SET_KINDS: dict[str, Kind] = {name: _different(edit) for name, edit in SET_EDITS.items()}
 
 
 def swapped(one: Target, other: Target, differing: set[str]) -> Corruption:

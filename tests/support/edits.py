@@ -151,6 +151,55 @@ def _space(_random: Random, value: dict[str, Any]) -> bool:
     return True
 
 
+def _sign(_random: Random, value: dict[str, Any]) -> bool:
+    if value.get("N", "0") == "0":
+        return False
+    value["N"] = value["N"][1:] if value["N"].startswith("-") else f"-{value['N']}"
+    return True
+
+
+def _set_of(value: dict[str, Any]) -> list[str] | None:
+    """The members of a set."""
+    return next((value[kind] for kind in ("SS", "NS", "BS") if kind in value), None)
+
+
+def _set_member_removed(random: Random, value: dict[str, Any]) -> bool:
+    members = _set_of(value)
+    if members is None or len(members) == 1:
+        return False
+    members.remove(random.choice(members))
+    return True
+
+
+def _set_member_added(_random: Random, value: dict[str, Any]) -> bool:
+    members = _set_of(value)
+    if members is None:
+        return False
+    members.append("9999" if "BS" in value else "4711")
+    return True
+
+
+def _digit_of_a_set_member(random: Random, value: dict[str, Any]) -> bool:
+    """Changes the last of many digits of a number in a set."""
+    members = [member for member in value.get("NS", []) if len(member) >= _NUMBER_DIGITS]
+    if not members:
+        return False
+    member = random.choice(members)
+    value["NS"].remove(member)
+    value["NS"].append(member[:-1] + str((int(member[-1]) + 1) % 10))
+    return True
+
+
+def _set_as_list(_random: Random, value: dict[str, Any]) -> bool:
+    members = _set_of(value)
+    if members is None:
+        return False
+    ((kind, _),) = value.items()
+    value.clear()
+    value["L"] = [{kind[0]: member} for member in members]
+    return True
+
+
 def _negated(_random: Random, value: dict[str, Any]) -> bool:
     if "BOOL" not in value:
         return False
@@ -206,6 +255,11 @@ def _another_envelope(_random: Random, _entity: Entity, item: WireItem) -> set[s
 
 def _entity_type(_random: Random, _entity: Entity, item: WireItem) -> set[str] | None:
     item["EntityType"] = {"S": item["EntityType"]["S"].lower()}
+    return {"EntityType"}
+
+
+def _another_entity_type(_random: Random, entity: Entity, item: WireItem) -> set[str] | None:
+    item["EntityType"] = {"S": "TASK" if entity.name == "USER" else "USER"}
     return {"EntityType"}
 
 
@@ -280,6 +334,7 @@ def _ttl_added(_random: Random, _entity: Entity, item: WireItem) -> set[str] | N
 EDITS: dict[str, Edit] = {
     **{f"type to {to}": _flip(to) for to in ("S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS")},
     "last digit beyond a float": _somewhere(_last_digit),
+    "sign of a number": _somewhere(_sign),
     "digit after the point": _somewhere(_digit_after_the_point),
     "composition of characters": _somewhere(_composition),
     "order of a list": _somewhere(_order),
@@ -297,6 +352,7 @@ EDITS: dict[str, Edit] = {
     "envelope removed": _without_envelope,
     "envelope of another type": _another_envelope,
     "entity type changed": _entity_type,
+    "entity type of another entity": _another_entity_type,
     "entity type removed": _no_entity_type,
     "index key changed": _index_key_changed,
     "index key removed": _index_key_removed,
@@ -309,3 +365,11 @@ EDITS: dict[str, Edit] = {
     "TTL added": _ttl_added,
 }
 """By name."""
+
+SET_EDITS: dict[str, Edit] = {
+    "set member removed": _somewhere(_set_member_removed),
+    "set member added": _somewhere(_set_member_added),
+    "digit of a set member": _somewhere(_digit_of_a_set_member),
+    "set as a list": _somewhere(_set_as_list),
+}
+"""Those that only an item with sets offers a place for."""

@@ -10,6 +10,7 @@ import pytest
 from mappings.miyabi.schema import metadata
 from tests.support import narrow as narrow_model
 from tests.support import renamed
+from tests.support import shapes as shapes_model
 from tests.support.fault_proxy import FaultProxy
 from tests.support.migration import Migration, migration, reference_mix, source_template
 
@@ -78,6 +79,16 @@ def narrow(
 ) -> Iterator[Migration]:
     """A table of two columns, still empty."""
     with migration(postgres_server, narrow_template, dynamodb, narrow_model, monkeypatch) as prepared:
+        yield prepared
+
+
+@pytest.fixture
+def shapes(postgres_server: Database, dynamodb: DynamoDBStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Migration]:
+    """A table of what the reference has not, still empty."""
+    with (
+        source_template(postgres_server, shapes_model.metadata, []) as template,
+        migration(postgres_server, template, dynamodb, shapes_model, monkeypatch) as prepared,
+    ):
         yield prepared
 
 
