@@ -78,6 +78,11 @@ class DualWriter:
         _WRITERS.add(self)
 
     @property
+    def model(self) -> Model:
+        """The model that is mirrored."""
+        return self._model
+
+    @property
     def counts(self) -> Counts:
         """What has become of the rows that were committed, in this process."""
         return self._tally.read()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
+from migrator.cli.metrics.copying import CopyMetrics, CountingCopy
+from migrator.cli.metrics.exports import Exports, metrics_options
 from migrator.cli.options import (
     change_options,
     common_options,
@@ -41,6 +43,7 @@ NAMED: Final = 3
 @workers_option
 @click.option("--max-wcu", type=click.IntRange(min=1), metavar="N", help="Write units per second to stay within.")
 @click.option("--restart", is_flag=True, help="Forget what earlier runs have settled, and copy all rows again.")
+@metrics_options
 @mapping_options
 @target_options
 @change_options
@@ -54,6 +57,8 @@ def command(  # noqa: PLR0913 - its options
     workers: int,
     max_wcu: int | None,
     restart: bool,
+    metrics: tuple[str, int] | None,
+    emf: str | None,
     dry_run: bool,
     yes: bool,
     no_input: bool,
@@ -64,6 +69,7 @@ def command(  # noqa: PLR0913 - its options
     Without a TABLE, all tables of the mappings are copied. A row that has no exact items is set aside, and the rest
     goes on; `migrate status` names such rows. Exit code 1 where rows are set aside.
     """
+    exports = Exports.asked(metrics, emf, as_json=as_json)
     settings = load_settings(**invocation.settings)
     works = load_work(settings, tables)
     stores = stores_of(settings)
@@ -77,17 +83,19 @@ def command(  # noqa: PLR0913 - its options
         confirm(f"Forget how far the copy of {which} is?", yes=yes, no_input=no_input)
     limits = Limits(workers, max_wcu, times_of(settings), settings.marks_bytes)
     outcomes = []
-    for work, planned in zip(works, plans, strict=True):
-        outcome = _run(work, stores, limits, restart=restart)
-        outcomes.append(outcome)
-        if not as_json:
-            _show(work, outcome, complete=not restart and all(each.finished for each in planned))
+    counts = CopyMetrics(work.model.name for work in works)
+    with exports.given(counts.registry, counts.health):
+        for work, planned in zip(works, plans, strict=True):
+            outcome = _run(work, stores, limits, counts, restart=restart)
+            outcomes.append(outcome)
+            if not as_json:
+                _show(work, outcome, complete=not restart and all(each.finished for each in planned))
     if as_json:
         print_json({"models": [_as_json(work, outcome) for work, outcome in zip(works, outcomes, strict=True)]})
     return int(any(_waiting(outcome) for outcome in outcomes))
 
 
-def _run(work: Work, stores: Stores, limits: Limits, *, restart: bool) -> Outcome:
+def _run(work: Work, stores: Stores, limits: Limits, counts: CopyMetrics, *, restart: bool) -> Outcome:
     with copy_progress() as progress:
         work_done = copy(
             work.model,
@@ -96,7 +104,7 @@ def _run(work: Work, stores: Stores, limits: Limits, *, restart: bool) -> Outcom
             mappings=work.module,
             limits=limits,
             restart=restart,
-            listener=progress,
+            listener=CountingCopy(work.model.name, counts, progress),
         )
         try:
             return asyncio.run(work_done)

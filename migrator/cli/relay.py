@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from migrator.cli.metrics import Address, Counting, RelayMetrics, served
+from migrator.cli.metrics.exports import Exports, metrics_options
+from migrator.cli.metrics.relaying import CountingRelay, RelayMetrics
 from migrator.cli.options import common_options, json_option, mapping_options, target_options
 from migrator.cli.output import print_json
 from migrator.cli.progress import relay_progress
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch", type=click.IntRange(1, 1000), default=200, show_default=True, help="Changes to carry over at once."
 )
-@click.option(
-    "--metrics", type=Address(), help="Serve metrics for Prometheus there; a port alone is that of 127.0.0.1."
-)
+@metrics_options
 @mapping_options
 @target_options
 @json_option
@@ -48,6 +47,7 @@ def command(  # noqa: PLR0913 - its options
     max_wcu: int | None,
     batch: int,
     metrics: tuple[str, int] | None,
+    emf: str | None,
     as_json: bool,
 ) -> int | None:
     """Carry changes of the source over into the target, until it is stopped.
@@ -55,13 +55,14 @@ def command(  # noqa: PLR0913 - its options
     Any number may run at once. Without a TABLE, the changes of all tables are carried over. Ctrl-C and SIGTERM end it
     when what is under way is settled. With --until-empty, exit code 1 where changes are set aside.
     """
+    exports = Exports.asked(metrics, emf, as_json=as_json)
     settings = load_settings(**invocation.settings)
     works = load_work(settings, tables)
     limits = Limits(batch, times_of(settings), max_wcu)
     stopped: list[signal.Signals] = []
-    counts = RelayMetrics()
-    with served(counts, metrics), relay_progress(settings.marks_bytes) as progress:
-        listeners = [Counting(work.model.name, counts, progress) for work in works]
+    counts = RelayMetrics(work.model.name for work in works)
+    with exports.given(counts.registry, counts.health), relay_progress(settings.marks_bytes) as progress:
+        listeners = [CountingRelay(work.model.name, counts, progress) for work in works]
         run = _relay(works, stores_of(settings), limits, listeners, stopped, until_empty=until_empty)
         outcomes = asyncio.run(run)
     for work, outcome in zip(works, outcomes, strict=True):
@@ -78,7 +79,7 @@ async def _relay(
     works: Sequence[Work],
     stores: Stores,
     limits: Limits,
-    listeners: Sequence[Counting],
+    listeners: Sequence[CountingRelay],
     stopped: list[signal.Signals],
     *,
     until_empty: bool,

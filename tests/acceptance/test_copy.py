@@ -123,6 +123,20 @@ def test_a_terminal_shows_how_far_it_is(prepared: Project) -> None:
     assert "100/100" in shown
 
 
+def test_what_is_copied_is_counted(prepared: Project) -> None:
+    done = prepared.here("copy", "--metrics", "0", "--emf", "metrics.jsonl", "--json").succeeded()
+    assert "metrics: http://127.0.0.1:" in done.err
+    told = [json.loads(line) for line in (prepared.directory / "metrics.jsonl").read_text().splitlines()]
+    assert {line["table"]: line["migrator_copy_items_total"] for line in told} == {"customers": 20, "orders": 200}
+    assert json.loads(done.out)["models"][0]["name"] == "shop"
+    prepared.here("copy", "--emf", "absent/metrics.jsonl").failed(
+        2, "metrics cannot be written to absent/metrics.jsonl"
+    )
+    prepared.here("copy", "--emf", "-", "--json").failed(2, "would both write to stdout")
+    lines = prepared.here("copy", "--restart", "-y", "--emf", "-").succeeded().out.splitlines()
+    assert any(line.startswith('{"_aws":') for line in lines)
+
+
 def test_a_target_at_its_limit_is_written_all_the_same(prepared: Project) -> None:
     with FaultProxy(prepared.dynamodb.endpoint_url) as proxy:
         proxy.inject(throttle(), on="BatchWriteItem", times=2)

@@ -204,6 +204,8 @@ def test_metrics_say_how_far_it_is(followed: Project) -> None:
         shown_until(process, "waiting 0,")
         followed.database.execute(*CHANGES)
         shown_until(process, "waiting 0,")
+        with urllib.request.urlopen(address.replace("/metrics", "/readyz")) as answer:  # noqa: S310 - loopback
+            assert answer.read() == b"ready\n"
         with urllib.request.urlopen(address) as answer:  # noqa: S310 - loopback
             lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
         process.send_signal(signal.SIGTERM)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 HEAVY = {"click", "rich", "rich_click", "pydantic", "pydantic_settings", "structlog", "alembic", "boto3", "fastapi"}
+HEAVY |= {"prometheus_client", "jinja2"}
 
 
 def test_importing_the_adapter_loads_neither_the_command_line_nor_the_engines() -> None:

@@ -1,0 +1,39 @@
+"""The metrics of one engine, as a registry has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from migrator.cli.metrics.health import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Families:
+    """Counters and gauges of a command, with a label for the model first, and whether its work goes on.
+
+    Args:
+        engine: what their names begin with, after `migrator_`.
+        models: the names of the models.
+        in_turn: whether they are worked on one after another: the command is ready when the first one is.
+    """
+
+    def __init__(self, engine: str, models: Iterable[str], *, in_turn: bool) -> None:
+        self.registry = CollectorRegistry()
+        self.models = list(models)
+        self.health = Health(self.models[:1] if in_turn else self.models)
+        self._engine = engine
+
+    def counter(self, name: str, words: str, *labels: str) -> Counter:
+        """A counter; one without labels of its own is known from the start, as a rate needs two values."""
+        made = Counter(f"migrator_{self._engine}_{name}", words, ["model", *labels], registry=self.registry)
+        for model in self.models if not labels else ():
+            made.labels(model)
+        return made
+
+    def gauge(self, name: str, words: str, *labels: str) -> Gauge:
+        """A gauge; what it shows is not known before it is set."""
+        return Gauge(f"migrator_{self._engine}_{name}", words, ["model", *labels], registry=self.registry)
