@@ -12,7 +12,7 @@ from sqlalchemy.types import NullType
 
 from migrator.errors import SourceError
 from migrator.postgres.errors import errors_explained
-from migrator.postgres.identifiers import TableName
+from migrator.postgres.identifiers import TableName, quoted
 from migrator.postgres.queries import QUERIES
 
 if TYPE_CHECKING:
@@ -163,8 +163,10 @@ async def hold(connection: Connection, tables: Iterable[LiveTable]) -> None:
     Raises:
         SourceError: PostgreSQL cannot be reached, or a table is gone.
     """
-    names = ", ".join(dict.fromkeys(live.table.sql for live in tables))
-    with errors_explained(f"lock {names}", connection=connection):
+    held = dict.fromkeys(live.table for live in tables)
+    names = ", ".join(table.sql for table in held)
+    schemas = dict.fromkeys(f"USAGE ON SCHEMA {quoted(table.schema)}" for table in held if table.schema is not None)
+    with errors_explained(f"lock {names}", connection=connection, privileges=(*schemas, f"SELECT ON {names}")):
         await connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
 
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from migrator.postgres.identifiers import TableName
 
-OWN_TABLES: Final = ("USAGE ON SCHEMA migrator", "ALL ON ALL TABLES IN SCHEMA migrator")
+OWN_TABLES: Final = (
+    "USAGE ON SCHEMA migrator",
+    "ALL ON ALL TABLES IN SCHEMA migrator",
+    "USAGE, SELECT ON ALL SEQUENCES IN SCHEMA migrator",
+)
 """What working with the toolkit's own schema needs where another role has installed it."""
 SETTLED: Final = "what is settled stays; nothing is half-done that a second run does not continue"
 
