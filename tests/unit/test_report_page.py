@@ -98,6 +98,23 @@ def test_the_verdict_claims_no_more_than_was_looked_at(scope: dict[str, object],
     assert words.verdict(made.model_copy(update={"models": [narrowed]})) == verdict
 
 
+def test_what_moved_is_neither_equal_nor_different() -> None:
+    made = document()
+    model = made.models[0].model_copy(update={"moving": [different(1)], "clean": False})
+    moved = made.model_copy(update={"models": [model], "clean": False})
+    page = rendered(moved)
+    assert "<h1>Not proven: 1 key kept changing while the rest was equal.</h1>" in page
+    assert "1 key that differed whenever it was looked at" in page
+
+
+def test_queries_that_answer_otherwise_are_the_verdict_where_the_data_is_equal() -> None:
+    made = document([different(1)])
+    model = made.models[0].model_copy(update={"differences": []})
+    assert words.verdict(made.model_copy(update={"models": [model]})) == (
+        "The data is equal, but 2 queries answer otherwise."
+    )
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.84, "0.8 s"), (200, "3 min 20 s"), (7_500, "2 h 5 min")])
 def test_durations_read_as_a_person_says_them(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text

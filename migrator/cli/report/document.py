@@ -77,8 +77,9 @@ class PatternParity(_Part):
     question: str
     asked: int
     equal: int
-    differing: list[str]
-    unsettled: int
+    differs: int = Field(description="How often the answers differ.")
+    differing: list[str] = Field(description="With which parameters they do, as far as they are named.")
+    unsettled: int = Field(description="How often rows or items moved for as long as they were looked at.")
     reason: str | None = Field(description="Why it was not asked, where it was not.")
 
 
@@ -149,10 +150,14 @@ class ModelVerified(_Part):
     items_scanned: int
     expired: int
     read_units: float
+    foreign: int = Field(description="Items that are declared not to be of the model.")
     suspects: int
     unjudged: int
     seconds: float
     differences: list[DifferenceFound]
+    moving: list[DifferenceFound] = Field(
+        description="Keys that differed whenever they were looked at, while changes of them were on their way."
+    )
     patterns: list[PatternParity]
     cost: CostSeen
     repair: RepairDone | None

@@ -61,19 +61,17 @@ def narrowed(model: ModelVerified) -> bool:
     return any((scope.left_out, scope.sample_percent, scope.since, scope.key_range))
 
 
-def good(document: Document) -> bool:
-    """Whether nothing was found that is not as it should be."""
-    return document.clean and not any(parity.differing for model in document.models for parity in model.patterns)
-
-
 def verdict(document: Document) -> str:
     """The verdict, in one sentence."""
     found = sum(map(differences, document.models))
-    parted = sum(len(parity.differing) for model in document.models for parity in model.patterns)
+    parted = sum(parity.differs for model in document.models for parity in model.patterns)
+    moving = sum(len(model.moving) for model in document.models)
     if found:
         return f"{count(found, 'difference')} between source and target."
     if parted:
-        return f"The data is equal, but {count(parted, 'query', 'queries')} answer otherwise."
+        return f"The data is equal, but {count(parted, 'query answers', 'queries answer')} otherwise."
+    if moving:
+        return f"Not proven: {count(moving, 'key kept', 'keys kept')} changing while the rest was equal."
     if not document.clean:
         return "Source and target are not shown to be equal."
     if any(map(narrowed, document.models)):
