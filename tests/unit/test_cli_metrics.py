@@ -139,11 +139,12 @@ def test_verifications_are_counted_by_how_they_end() -> None:
         told(Read(10, 20))
         told(Read(15, 30))
     found = [Difference(Verdict.MISSING, "t", {"PK": "secret"})]
-    metrics.ended("shop", Report(differences=found, read_units=7.5, seconds=2.0))
+    metrics.ended("shop", Report({"orders": 20}, items_scanned=30, differences=found, read_units=7.5, seconds=2.0))
     assert "migrator_verify_last_equal_timestamp_seconds,shop" not in values(metrics)
+    metrics.reading("shop", lambda _: None)
     metrics.ended("shop", Report(cost=Cost(units=10, dollars=0.25), seconds=3.0))
     shown = values(metrics)
-    assert shown["migrator_verify_rows_read_total,shop"] == 30
+    assert shown["migrator_verify_rows_read_total,shop"] == 35
     assert shown["migrator_verify_items_read_total,shop"] == 60
     assert shown["migrator_verify_runs_total,shop,equal"] == shown["migrator_verify_runs_total,shop,different"] == 1
     assert shown["migrator_verify_differences,shop,missing"] == 0
