@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from migrator.cli.moves import Asked
     from migrator.cli.report.document import ModelVerified
     from migrator.cli.report.forms import Forms
+    from migrator.cli.verification import Comparison
     from migrator.cli.work import Work
     from migrator.engines.stores import Stores
-    from migrator.engines.verify import Scope
     from migrator.reconcile import Times
 
 SHOWN: Final = 5
@@ -44,24 +44,25 @@ class _Case:
     repaired: Repaired | None = None
 
 
-def repair_all(works: Sequence[Work], stores: Stores, scope: Scope, times: Times, asked: Asked, forms: Forms) -> bool:
+def repair_all(works: Sequence[Work], compare: Comparison, times: Times, asked: Asked, forms: Forms) -> bool:
     """Verify, repair, verify again; return whether target and source are equal then.
 
     Raises:
         GateError: the phase does not allow it.
         UsageError: there is nobody to ask.
     """
+    stores = compare.stores
     with ExitStack() as stack:
         outlooks = [_look(work, stores, times) for work in works]
         cases = [
-            _examine(work, outlook, stores, scope, stack.enter_context(Suspects()), asked)
+            _examine(work, outlook, compare, stack.enter_context(Suspects()), asked)
             for work, outlook in zip(works, outlooks, strict=True)
         ]
         unsettled = [case for case in cases if len(case.suspects) or case.outlook.set_aside]
         if unsettled and not asked.dry_run:
             confirm(_question(unsettled), yes=asked.yes, no_input=asked.no_input)
             for case in unsettled:
-                _repair(case, stores, scope, times, asked)
+                _repair(case, compare, times, asked)
         accepted = [] if asked.dry_run else _accept(cases, stores)
         forms.give(lambda values: [_verified(case, accepted, stores, values=values) for case in cases])
         return all(case.report.clean for case in cases)
@@ -72,8 +73,8 @@ def _look(work: Work, stores: Stores, times: Times) -> Outlook:
     return asyncio.run(look(work.model, work.entities, stores, life=times.life))
 
 
-def _examine(work: Work, outlook: Outlook, stores: Stores, scope: Scope, suspects: Suspects, asked: Asked) -> _Case:
-    report = verification.compare(work, stores, scope, suspects)
+def _examine(work: Work, outlook: Outlook, compare: Comparison, suspects: Suspects, asked: Asked) -> _Case:
+    report = compare(work, suspects)
     if not asked.as_json:
         verification.show(work, report, steps=asked.dry_run or not len(suspects))
     return _Case(work, suspects, outlook, report, report)
@@ -87,8 +88,8 @@ def _question(cases: Sequence[_Case]) -> str:
     return f"Bring {keys:,} keys of {names} in order{f', and try {aside:,} changes again' if aside else ''}?"
 
 
-def _repair(case: _Case, stores: Stores, scope: Scope, times: Times, asked: Asked) -> None:
-    work = case.work
+def _repair(case: _Case, compare: Comparison, times: Times, asked: Asked) -> None:
+    work, stores = case.work, compare.stores
     with repair_progress(len(case.suspects)) as progress:
         repairing = repair(
             work.model,
@@ -104,7 +105,7 @@ def _repair(case: _Case, stores: Stores, scope: Scope, times: Times, asked: Aske
         for line in _sentences(case.repaired):
             click.echo(f"{work.model.name}: {line}")
     case.outlook = _look(work, stores, times)
-    case.report = verification.compare(work, stores, scope)
+    case.report = compare(work)
     if not asked.as_json:
         verification.show(work, case.report)
     for table, key in case.repaired.alone_keys[:SHOWN]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import rich_click as click
@@ -15,25 +16,36 @@ from migrator.engines.verify import Difference, Report, Scope, Suspects, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from migrator.cli.metrics.verifying import VerifyMetrics
     from migrator.cli.work import Work
     from migrator.engines.stores import Stores
 
 SHOWN: Final = 20
 
 
-def compare(work: Work, stores: Stores, scope: Scope, suspects: Suspects | None = None) -> Report:
-    """Verify a model's tables, showing how far it is; `suspects` is given the keys that a repair could put right."""
-    with verify_progress() as progress:
-        verifying = verify(
-            work.model,
-            work.entities,
-            stores,
-            mappings=work.module,
-            scope=scope,
-            suspects=suspects,
-            listener=progress,
-        )
-        return asyncio.run(verifying)
+@dataclass(frozen=True)
+class Comparison:
+    """How commands verify: which stores, how, and what counts it."""
+
+    stores: Stores
+    scope: Scope
+    counts: VerifyMetrics
+
+    def __call__(self, work: Work, suspects: Suspects | None = None) -> Report:
+        """Verify a model's tables, showing how far it is; `suspects` is given the keys that a repair could mend."""
+        with verify_progress() as progress:
+            verifying = verify(
+                work.model,
+                work.entities,
+                self.stores,
+                mappings=work.module,
+                scope=self.scope,
+                suspects=suspects,
+                listener=self.counts.reading(work.model.name, progress),
+            )
+            report = asyncio.run(verifying)
+        self.counts.ended(work.model.name, report)
+        return report
 
 
 def show(work: Work, report: Report, *, steps: bool = True) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
+from migrator.cli.metrics.exports import Exports, metrics_options
+from migrator.cli.metrics.verifying import VerifyMetrics
 from migrator.cli.moves import Asked
 from migrator.cli.options import (
     change_options,
@@ -19,7 +22,7 @@ from migrator.cli.parities import patterns_option
 from migrator.cli.repair import repair_all
 from migrator.cli.report.forms import Forms, report_options
 from migrator.cli.report.making import verified
-from migrator.cli.verification import compare, show
+from migrator.cli.verification import Comparison, show
 from migrator.cli.work import load_work, stores_of, times_of
 from migrator.engines.verify import Scope
 from migrator.settings import load_settings
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
 
     from migrator.cli.invocation import Invocation
     from migrator.cli.work import Work
-    from migrator.engines.stores import Stores
 
 DIFFERENT: Final = 3
 
@@ -48,6 +50,7 @@ DIFFERENT: Final = 3
 @target_options
 @change_options
 @report_options
+@metrics_options
 @json_option
 @common_options
 @click.pass_obj
@@ -65,6 +68,8 @@ def command(  # noqa: PLR0913 - its options
     no_input: bool,
     report: Path | None,
     show_values: bool,
+    metrics: tuple[str, int] | None,
+    emf: str | None,
     as_json: bool,
 ) -> int:
     """Prove that the target holds what the source asks for, and nothing else.
@@ -73,25 +78,29 @@ def command(  # noqa: PLR0913 - its options
     told only with --show-values. Exit code 3 where there are any. Neither store's data is changed, unless with
     --repair: what differs in the target is then brought in order as relays do it, never over newer data.
     """
+    exports = Exports.asked(metrics, emf, as_json=as_json)
     forms = Forms.asked(as_json=as_json, report=report, show_values=show_values)
     settings = load_settings(**invocation.settings)
     works = load_work(settings, tables)
     stores, scope = stores_of(settings), Scope(max_rcu, workers, patterns)
+    counts = VerifyMetrics(work.model.name for work in works)
+    compare = Comparison(stores, scope, counts)
     if repair:
         asked = Asked(dry_run=dry_run, yes=yes, no_input=no_input, as_json=as_json, max_wcu=max_wcu)
-        clean = repair_all(works, stores, scope, times_of(settings), asked, forms)
+        verifying = partial(repair_all, works, compare, times_of(settings), asked, forms)
     else:
-        clean = _verify_all(works, stores, scope, forms)
-    return 0 if clean else DIFFERENT
+        verifying = partial(_verify_all, works, compare, forms)
+    with exports.given(counts.registry, counts.health):
+        return 0 if counts.attempted(verifying) else DIFFERENT
 
 
-def _verify_all(works: Sequence[Work], stores: Stores, scope: Scope, forms: Forms) -> bool:
+def _verify_all(works: Sequence[Work], compare: Comparison, forms: Forms) -> bool:
     reports = []
     for work in works:
-        report = compare(work, stores, scope)
+        report = compare(work)
         reports.append(report)
         if not forms.as_json:
             show(work, report)
     found = list(zip(works, reports, strict=True))
-    forms.give(lambda values: [verified(work, report, stores, values=values) for work, report in found])
+    forms.give(lambda values: [verified(work, report, compare.stores, values=values) for work, report in found])
     return all(report.clean for report in reports)

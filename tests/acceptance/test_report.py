@@ -103,3 +103,16 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(
     status = json.loads(corrupted.here("status", "--json").out)
     assert status["models"][0]["verification"] is None
     assert not list(tmp_path.glob("**/*.html"))
+
+
+def test_what_was_found_is_counted(corrupted: Project) -> None:
+    done = corrupted.here("verify", "--metrics", "0", "--emf", "metrics.jsonl")
+    assert done.code == 3
+    assert "metrics: http://127.0.0.1:" in done.err
+    told = [json.loads(line) for line in (corrupted.directory / "metrics.jsonl").read_text().splitlines()]
+    (whole,) = [line for line in told if line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"]]]
+    assert (whole["migrator_verify_rows_read_total"], whole["migrator_verify_items_read_total"]) == (120, 220)
+    found = {line["verdict"]: line["migrator_verify_differences"] for line in told if "verdict" in line}
+    assert found == {"missing": 1, "extra": 1, "different": 1, "unverifiable": 0, "unjudged": 0}
+    runs = {line["outcome"]: line["migrator_verify_runs_total"] for line in told if "outcome" in line}
+    assert runs == {"equal": 0, "different": 1, "failed": 0}
