@@ -66,6 +66,12 @@ class FileSettings(BaseModel):
     marks_bytes: Annotated[int, Field(gt=0)] = 10 * 2**30
     """Bytes of the source's disk that waiting changes may take; above, there is an alarm, and live copies wait."""
 
+    history_days: Annotated[int, Field(gt=0)] = 90
+    """Days after which past verifications, and divergences that were closed, are forgotten."""
+
+    webhook_url: SecretStr | None = None
+    """Is told of differences, failures and recoveries that verifications come upon."""
+
     @field_validator("mappings", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:
@@ -82,6 +88,11 @@ class Settings(FileSettings, BaseSettings):
     )
 
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+
+    @property
+    def source_url(self) -> str | None:
+        """The source's URL, with its password; None: libpq's own variables say where it is."""
+        return None if self.database_url is None else self.database_url.get_secret_value()
 
     @classmethod
     def settings_customise_sources(  # noqa: D102  (as in the base class)

@@ -9,7 +9,7 @@ from typing import Final
 import rich_click as click
 
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-_FORM: Final = re.compile("".join(rf"(?:(\d{{1,6}}){unit})?" for unit, _ in _UNITS))
+_FORM: Final = re.compile("".join(rf"(?:(\d{{1,6}}){unit})?" for unit, _ in _UNITS), re.ASCII)
 
 
 class Duration(click.ParamType[timedelta]):

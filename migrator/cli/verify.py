@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
+from migrator.cli.duration import Duration
 from migrator.cli.metrics.exports import Exports, metrics_options
 from migrator.cli.metrics.verifying import VerifyMetrics
 from migrator.cli.moves import Asked
@@ -22,13 +23,17 @@ from migrator.cli.parities import patterns_option
 from migrator.cli.repair import repair_all
 from migrator.cli.report.forms import Forms, report_options
 from migrator.cli.report.making import verified
+from migrator.cli.rounds import Rounds
 from migrator.cli.verification import Comparison, show
+from migrator.cli.watch import Watch
 from migrator.cli.work import load_work, stores_of, times_of
 from migrator.engines.verify import Scope
+from migrator.errors import UsageError
 from migrator.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
     from pathlib import Path
 
     from migrator.cli.invocation import Invocation
@@ -40,6 +45,11 @@ DIFFERENT: Final = 3
 @click.command("verify")
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 @click.option("--repair", is_flag=True, help="Bring what differs in order, then verify again; asks first.")
+@click.option(
+    "--every",
+    type=Duration(),
+    help="Verify again and again, about so often, until Ctrl-C or SIGTERM; as in 5m or 1h30m.",
+)
 @workers_option
 @click.option("--max-rcu", type=click.IntRange(min=1), metavar="N", help="Read units per second to stay within.")
 @patterns_option
@@ -59,6 +69,7 @@ def command(  # noqa: PLR0913 - its options
     *,
     tables: tuple[str, ...],
     repair: bool,
+    every: timedelta | None,
     workers: int,
     max_rcu: int | None,
     patterns: int | None,
@@ -78,6 +89,12 @@ def command(  # noqa: PLR0913 - its options
     told only with --show-values. Exit code 3 where there are any. Neither store's data is changed, unless with
     --repair: what differs in the target is then brought in order as relays do it, never over newer data.
     """
+    if every is not None and repair and not yes and not dry_run:
+        raise UsageError(
+            "--every with --repair cannot ask before each repair",
+            safe="Nothing was done.",
+            next_step="Give --yes to confirm all of them, or leave --repair out.",
+        )
     exports = Exports.asked(metrics, emf, as_json=as_json)
     forms = Forms.asked(as_json=as_json, report=report, show_values=show_values)
     settings = load_settings(**invocation.settings)
@@ -90,8 +107,11 @@ def command(  # noqa: PLR0913 - its options
         verifying = partial(repair_all, works, compare, times_of(settings), asked, forms)
     else:
         verifying = partial(_verify_all, works, compare, forms)
+    attempt = partial(counts.attempted, partial(Watch(works, settings, report).attempt, verifying))
     with exports.given(counts.registry, counts.health):
-        return 0 if counts.attempted(verifying) else DIFFERENT
+        if every is not None:
+            return Rounds(every).run(attempt)
+        return 0 if attempt() else DIFFERENT
 
 
 def _verify_all(works: Sequence[Work], compare: Comparison, forms: Forms) -> bool:

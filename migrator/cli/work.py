@@ -72,9 +72,8 @@ def _check(model: Model) -> None:
 
 def stores_of(settings: Settings) -> Stores:
     """Where the settings say that source and target are."""
-    url = settings.database_url
     return Stores(
-        None if url is None else url.get_secret_value(),
+        settings.source_url,
         profile=settings.profile,
         region=settings.region,
         endpoint_url=settings.endpoint_url,

@@ -35,6 +35,8 @@ def test_nothing_set_leaves_everything_to_the_drivers() -> None:
         "signature_seconds": 900.0,
         "clock_skew_seconds": 300.0,
         "marks_bytes": 10 * 2**30,
+        "history_days": 90,
+        "webhook_url": None,
     }
 
 

@@ -1,0 +1,88 @@
+"""Who is told of a verification: a webhook hears of differences, failures and recoveries; of keys it gets counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from migrator.cli import webhook
+from migrator.errors import MigratorError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from migrator.postgres.verifications import Verification
+
+VERDICTS: Final = ("missing", "extra", "different", "unverifiable", "unjudged")
+FAILURES: Final = {
+    4: "settings or credentials cannot be used",
+    5: "the source cannot be reached or used",
+    6: "the target cannot be reached or used",
+    7: "another run holds the lock",
+    8: "a gate refuses it",
+}
+"""What an exit code stands for. The message itself may name a key, and is for the log alone."""
+_SCOPE: Final = ("tables", "whole", "sample_percent", "since")
+_BROKEN: Final = frozenset({"different", "failed"})
+
+
+def judged(records: Mapping[str, Sequence[Verification]], *, failed_before: bool) -> dict[str, Any] | None:
+    """What to tell of verifications that came to a verdict; None: that target and source are equal is no news.
+
+    Args:
+        records: the latest verifications of each model that have ended, the latest first.
+        failed_before: whether the attempt before this one has failed without leaving a record.
+    """
+    latest = [of_model[0] for of_model in records.values() if of_model]
+    differing = [each for each in latest if each.outcome == "different"]
+    if differing:
+        sentences = [f"{each.model}: {_found(each)}" for each in differing]
+        return _document("differences", "; ".join(sentences), latest, exit_code=3)
+    recovered = [
+        of_model[0].model
+        for of_model in records.values()
+        if of_model and (failed_before or any(each.outcome in _BROKEN for each in of_model[1:2]))
+    ]
+    if recovered:
+        return _document("recovery", f"{', '.join(recovered)}: target and source are equal again", latest, exit_code=0)
+    return None
+
+
+def failed(models: Sequence[str], error: MigratorError) -> dict[str, Any]:
+    """What to tell of an attempt that failed."""
+    why = FAILURES.get(error.exit_code, "its log says why")
+    return _document("failure", f"{', '.join(models)}: not verified: {why}", [], exit_code=error.exit_code)
+
+
+def tell(url: str, document: Mapping[str, Any]) -> str | None:
+    """Send it; return what is to be said where that failed. A verdict never depends on it."""
+    try:
+        webhook.send(url, document)
+    except MigratorError as error:
+        return error.what
+    return None
+
+
+def _found(done: Verification) -> str:
+    found = [f"{done.counts[verdict]:,} {verdict}" for verdict in VERDICTS if done.counts.get(verdict)]
+    return f"differences: {', '.join(found)}" if found else "differences"
+
+
+def _document(event: str, sentence: str, done: Sequence[Verification], *, exit_code: int) -> dict[str, Any]:
+    return {
+        "event": event,
+        "text": f"migrate verify: {sentence}",
+        "exit_code": exit_code,
+        "models": [
+            {
+                "name": each.model,
+                "fingerprint": each.mapping_fingerprint,
+                "outcome": each.outcome,
+                "started_at": each.started_at,
+                "finished_at": each.finished_at,
+                "scope": {name: each.scope.get(name) for name in _SCOPE},
+                "counts": each.counts,
+                "cost": each.cost,
+            }
+            for each in done
+        ],
+    }
