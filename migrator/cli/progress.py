@@ -186,6 +186,10 @@ class RelayProgress:
         """A mark cannot be reconciled; told once for a reason, however many marks it has."""
         self._warn_once(f"set aside: {source}: {reason}")
 
+    def warned(self, sentence: str) -> None:
+        """Something to see to; told once."""
+        self._warn_once(sentence)
+
     def _warn_once(self, sentence: str) -> None:
         if sentence not in self._said:
             self._said.add(sentence)

@@ -148,9 +148,7 @@ def _accept(cases: Sequence[_Case], stores: Stores) -> list[str]:
         asyncio.run(accept(stores, list(equal.values())))
         accepted |= dict.fromkeys(source for source in equal if source in case.outlook.demanding)
         for source, seconds in case.outlook.early.items():
-            click.echo(
-                f"warning: a copy may have sent rows of {source} as they were before: they can arrive yet", err=True
-            )
+            click.echo(f"warning: requests with rows of {source} as they were before may still arrive", err=True)
             click.echo(f"next: wait {seconds:,.0f} seconds, then migrate verify --repair {source}", err=True)
         for source, faults in case.outlook.faults.items():
             for fault in faults:

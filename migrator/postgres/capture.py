@@ -34,8 +34,9 @@ Kind: TypeAlias = Literal[
     "rewritten",
     "partitions",
     "altered",
+    "promoted",
 ]
-_HEALED: Final[frozenset[Kind]] = frozenset({"truncated", "rewritten", "partitions", "altered"})
+_HEALED: Final[frozenset[Kind]] = frozenset({"truncated", "rewritten", "partitions", "altered", "promoted"})
 """What is over when the target has been brought up to date, with nothing to install."""
 
 
@@ -91,12 +92,14 @@ class Seen:
     Attributes:
         source: `schema.table`.
         state: its tables (`migrator.capture_state`).
+        timeline: the timeline that the server was on.
         unnamed: its marks that do not name all keys they are about: of TRUNCATE, and of before capture noted a column.
     """
 
     source: str
     state: str
     unnamed: tuple[int, ...]
+    timeline: int
 
 
 def wanted(models: Iterable[Model]) -> dict[TableName, tuple[str, ...]]:
@@ -155,18 +158,19 @@ async def look(connection: Connection, source: str) -> Seen | None:
     """
     with errors_explained(f"look at {source}", connection=connection, privileges=OWN_TABLES):
         row = await connection.fetchrow(SQL["look"], source)
-    return row and Seen(source, row["state"], tuple(row["unnamed"]))
+    return row and Seen(source, row["state"], tuple(row["unnamed"]), row["timeline"])
 
 
 async def accept(connection: Connection, seen: Seen) -> None:
     """Record that the target holds every row as it was when `look` was called, or a later state of it.
 
     Faults that only a resync heals end with it: TRUNCATE, partitions that came or went, a table rewritten, a trigger
-    that was off for a while, marks that do not name all their keys. What has happened since `look` stays a fault.
+    that was off for a while, a standby that was promoted, marks that do not name all their keys. What has happened
+    since `look` stays a fault.
     Nothing may arrive any more that carries a state of before `look` and that no mark is there for: a copy's request.
     """
     with errors_explained(f"accept {seen.source} as it is", connection=connection, privileges=OWN_TABLES):
-        await connection.execute(SQL["accept"], seen.source, seen.state, seen.unnamed)
+        await connection.execute(SQL["accept"], seen.source, seen.state, seen.unnamed, seen.timeline)
 
 
 def _faults(table: TableName, columns: Sequence[str], row: Record) -> Iterator[Fault]:
@@ -191,6 +195,12 @@ def _faults(table: TableName, columns: Sequence[str], row: Record) -> Iterator[F
             f"GRANT INSERT ON migrator.marks TO {quoted(row['owner'])}",
         )
     yield from _unmarked(table, recorded, present, truncated=row["truncated"])
+    if row["timeline"] is not None and row["present_timeline"] not in {None, row["timeline"]}:
+        sentence = (
+            f"the source was promoted since {table} was in order (timeline {row['present_timeline']} after "
+            f"{row['timeline']}); commits that were carried over before may be missing from it"
+        )
+        yield Fault("promoted", sentence, _resync(table), resync=True)
 
 
 def _missing(table: TableName, columns: Sequence[str]) -> Fault:
@@ -201,6 +211,13 @@ def _install(table: TableName, columns: Sequence[str]) -> str:
     schema = "" if table.schema is None else f", schema={table.schema!r}"
     call = f"op.create_capture({table.name!r}, columns={list(columns)!r}{schema})"
     return f"put {call} into an Alembic revision, then run: alembic upgrade head"
+
+
+def _resync(table: TableName) -> str:
+    return (
+        f"run: migrate verify --repair {table}; before dual_write, drop its capture and create it anew "
+        f"(op.drop_capture, op.create_capture), then run: migrate copy --restart {table}"
+    )
 
 
 def _trigger_faults(present: Mapping[str, Any], install: str) -> Iterator[Fault]:
@@ -236,10 +253,7 @@ def _unmarked(
     table: TableName, recorded: Mapping[str, Any], present: Mapping[str, Any], *, truncated: bool
 ) -> Iterator[Fault]:
     """What has happened to the rows of a table that left no mark by itself."""
-    step = (
-        f"run: migrate verify --repair {table}; before dual_write, drop its capture and create it anew "
-        f"(op.drop_capture, op.create_capture), then run: migrate copy --restart {table}"
-    )
+    step = _resync(table)
     if truncated:
         yield Fault("truncated", f"{table} was truncated", step, resync=True)
     attached = [part["name"] for part in _by_name(present, without=recorded)]

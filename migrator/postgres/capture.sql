@@ -20,7 +20,12 @@ SELECT wanted.relation IS NOT NULL AS exists,
        pg_get_userbyid(function.proowner) AS owner,
        CASE WHEN capture.state <> present.state THEN EXISTS (
            SELECT FROM migrator.marks WHERE marks.source = capture.source AND operation = 'truncate'
-       ) ELSE false END AS truncated
+       ) ELSE false END AS truncated,
+       -- Read so that a schema of before this column does as well.
+       (to_jsonb(capture) ->> 'timeline')::bigint AS timeline,
+       CASE WHEN NOT pg_is_in_recovery()
+           THEN ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint
+       END AS present_timeline
 FROM (SELECT to_regclass(name)::oid AS relation, number FROM unnest($1::text[]) WITH ORDINALITY AS each(name, number))
     AS wanted
 CROSS JOIN LATERAL (SELECT migrator.capture_state(wanted.relation) AS state) AS present
@@ -39,15 +44,16 @@ SELECT migrator.capture_state(relation)::text AS state,
              AND (operation = 'truncate'
                   OR reason IS NOT NULL AND (NOT row_key ?& migrator.key_columns(captures.relation)
                                              OR NOT old_key ?& captures.columns))
-       ) AS unnamed
+       ) AS unnamed,
+       migrator.timeline() AS timeline
 FROM migrator.captures
 WHERE captures.source = $1
 
 -- name: accept
--- Puts the state $2 of the source $1 on record, and deletes the marks $3 that do not name all keys they are about, as far
+-- Puts the state $2 of the source $1 and its timeline $4 on record, and deletes the marks $3 that do not name all keys they are about, as far
 -- as they are set aside still.
 WITH accepted AS (
-    UPDATE migrator.captures SET state = $2::text::jsonb, accepted_at = clock_timestamp() WHERE source = $1
+    UPDATE migrator.captures SET state = $2::text::jsonb, timeline = $4, accepted_at = clock_timestamp() WHERE source = $1
     RETURNING source
 )
 DELETE FROM migrator.marks

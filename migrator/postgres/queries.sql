@@ -538,3 +538,16 @@ GROUP BY source
 SELECT extract(epoch FROM clock_timestamp() - max(last_sent_at))::float8
 FROM migrator.copy_ranges
 WHERE model = $1
+
+-- name: note_timeline
+-- Notes the timeline that the source is on, where it is a new one.
+INSERT INTO migrator.timelines (timeline) VALUES (migrator.timeline()) ON CONFLICT DO NOTHING
+
+-- name: promotion
+-- For how many seconds a timeline is known that is not the first, and those of the sources $1 that were last in order on
+-- one before.
+SELECT extract(epoch FROM clock_timestamp() - seen_at)::float8 AS seconds,
+       ARRAY(SELECT source FROM migrator.captures
+             WHERE source = ANY ($1) AND captures.timeline <> timelines.timeline ORDER BY source) AS sources
+FROM migrator.timelines
+WHERE timeline = migrator.timeline() AND timeline > (SELECT min(timeline) FROM migrator.timelines)

@@ -516,3 +516,24 @@ COMMENT ON COLUMN migrator.divergences.repaired_at IS 'when a later look found t
 -- A key may be longer than an entry of an index.
 CREATE UNIQUE INDEX divergences_key ON migrator.divergences (model, target, md5(key), verdict);
 CREATE INDEX divergences_open ON migrator.divergences (model) WHERE repaired_at IS NULL;
+
+-- name: version_5
+-- The timeline that the server is on: a standby that is promoted begins a new one. Null on a standby.
+CREATE FUNCTION migrator.timeline() RETURNS bigint LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT CASE WHEN NOT pg_is_in_recovery()
+        THEN ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint
+    END
+$function$;
+
+-- The timelines that the source was found on.
+CREATE TABLE migrator.timelines (
+    timeline bigint PRIMARY KEY,
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO migrator.timelines (timeline) VALUES (migrator.timeline());
+
+-- The one before may have held commits that were carried over and that this one lacks, until the source is accepted.
+ALTER TABLE migrator.captures ADD COLUMN timeline bigint NOT NULL DEFAULT migrator.timeline();
+COMMENT ON COLUMN migrator.captures.timeline IS 'the timeline on which every change so far was marked or copied';

@@ -75,6 +75,10 @@ class CountingRelay:
         """A table is followed again."""
         self._listener.taken_up(source)
 
+    def warned(self, sentence: str) -> None:
+        """Something to see to."""
+        self._listener.warned(sentence)
+
     def failed(self, error: MigratorError, pause: float) -> None:
         """A store failed."""
         self._metrics.failures.labels(self._model).inc()

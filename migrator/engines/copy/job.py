@@ -20,7 +20,7 @@ from migrator.engines.ranges import parts
 from migrator.engines.stores import live_table
 from migrator.errors import GateError
 from migrator.mapping import entity_fingerprint
-from migrator.postgres import capture, catalog, marks, phases, state
+from migrator.postgres import capture, catalog, marks, phases, state, timelines
 from migrator.postgres.checkpoints import Counts, progress
 from migrator.postgres.connection import connect, pool
 from migrator.postgres.identifiers import TableName
@@ -196,7 +196,8 @@ async def copy(  # noqa: PLR0913 - what a run is made of
         await stack.enter_async_context(lock(control, f"copy:{model.name}"))
         standings = await phases.standings(control, model.name)
         paths = {entity.source_name: path_of(entity, standings) for entity in entities}
-        check_quiet(entities, standings, limits.times.life)
+        promoted = await timelines.promotion(control, [])
+        check_quiet(entities, standings, limits.times.life, None if promoted is None else promoted.seconds)
         await _check_target(entities, stores)
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="copy", size=2))
         tables = [await _open(control, sessions, model, entity, standings) for entity in entities]

@@ -34,16 +34,26 @@ def path_of(entity: Entity, standings: Mapping[str, Standing]) -> Path:
     return PATHS[phase]
 
 
-def check_quiet(entities: Iterable[Entity], standings: Mapping[str, Standing], life: float) -> None:
+def check_quiet(
+    entities: Iterable[Entity], standings: Mapping[str, Standing], life: float, promoted: float | None = None
+) -> None:
     """Sees that nothing can arrive any more that was sent before entities went back to `prepare`.
 
-    Turbo copy writes items without a version: a late request on condition of just that would be taken.
+    Turbo copy writes items without a version: a late request on condition of just that would be taken. Of a primary
+    that is gone nobody knows in which phase it was: `promoted` seconds are known since another one has taken over.
 
     Raises:
         GateError: something still can.
     """
     for entity in entities:
         standing = standings.get(entity.name, Standing())
+        if standing.phase == "prepare" and promoted is not None and promoted < life:
+            raise GateError(
+                f"{entity.source_name} cannot be copied yet: the source was promoted, and requests of before may still "
+                "arrive",
+                safe="Nothing was done; changes are marked meanwhile.",
+                next_step=f"Run the command again in {life - promoted:,.0f} seconds.",
+            )
         if standing.phase == "prepare" and standing.seconds is not None and standing.seconds < life:
             raise GateError(
                 f"{entity.source_name} cannot be copied yet: requests of relays, sent before {entity.name} went back "

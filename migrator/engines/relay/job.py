@@ -15,7 +15,7 @@ from migrator.engines.relay.burial import purge
 from migrator.engines.stores import live_table
 from migrator.engines.together import together
 from migrator.errors import ConfigurationError, GateError, SourceError, TargetError
-from migrator.postgres import pending, phases, state
+from migrator.postgres import pending, phases, state, timelines
 from migrator.postgres.connection import connect, pool
 from migrator.postgres.errors import errors_explained
 from migrator.reconcile import Lookup, Reconciler, Times
@@ -88,6 +88,9 @@ class Listener(Protocol):
     def taken_up(self, source: str) -> None:
         """A source that was refused fits again, and its changes are carried over."""
 
+    def warned(self, sentence: str) -> None:
+        """Something that the operator should see to; the work goes on."""
+
     def failed(self, error: MigratorError, pause: float) -> None:
         """A store failed; the work goes on after so many seconds."""
 
@@ -108,6 +111,9 @@ class Silent:
         """As in `Listener`."""
 
     def taken_up(self, source: str) -> None:
+        """As in `Listener`."""
+
+    def warned(self, sentence: str) -> None:
         """As in `Listener`."""
 
     def failed(self, error: MigratorError, pause: float) -> None:
@@ -183,6 +189,7 @@ async def _open(model: Model, entities: Sequence[Entity], stores: Stores) -> dic
                 next_step="migrate switch dual-write",
             )
         lookups = {entity.name: Lookup(entity, await live_table(control, entity)) for entity in entities}
+        await timelines.promotion(control, [])
         await pending.try_again(control, [str(lookup.live.table) for lookup in lookups.values()])
         return lookups
     finally:
@@ -289,7 +296,16 @@ class _Relay:
         while True:
             with suppress(SourceError):
                 self._listener.looked(self.outcome, await self.backlog())
+                await self._look_at_timeline()
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _look_at_timeline(self) -> None:
+        """Tells where the source is another server than it was, which may lack what was carried over."""
+        with errors_explained("connect to the source"):
+            async with self._sessions.acquire() as connection:
+                promoted = await timelines.promotion(connection, self._reconciler.sources)
+        if promoted is not None and promoted.sources:
+            self._listener.warned(promoted.warning)
 
     async def take_up(self) -> None:
         """Takes up sources again that were refused, when they are what the mapping declares."""

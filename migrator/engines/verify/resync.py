@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from migrator.errors import GateError
-from migrator.postgres import capture, catalog, pending, phases, state
+from migrator.postgres import capture, catalog, pending, phases, state, timelines
 from migrator.postgres.connection import connect
 from migrator.postgres.identifiers import TableName
 
@@ -27,8 +27,9 @@ class Outlook:
         seen: by table, what can be accepted when the verification that begins now is clean.
         demanding: those of these tables on which something had happened that no mark names a key of.
         faults: by table, what has to be mended before it can be accepted.
-        early: by demanding table, the seconds for which requests of a copy may arrive: of rows as they were before,
-            though the verification may find both sides equal. Until then it cannot be accepted.
+        early: by demanding table, the seconds for which requests may arrive of rows as they were before, from a copy
+            or from a primary that is gone, though the verification may find both sides equal. Until then it cannot be
+            accepted.
         set_aside: how many marks a repair tries again.
     """
 
@@ -80,6 +81,11 @@ async def look(model: Model, entities: Sequence[Entity], stores: Stores, *, life
         # After the looks: what a copy noted before one of them is seen here.
         sent = await phases.sources_since_sent(connection, model.name)
         since = {source: sent.get(seen[source].source, life) for source in demanding}
+        # And from when a promotion was noticed, what the primary before it has let others send.
+        promoted = await timelines.promotion(connection, [each.source for each in seen.values()])
+        if promoted is not None:
+            behind = [source for source in demanding if seen[source].source in promoted.sources]
+            since |= {source: min(since[source], promoted.seconds) for source in behind}
         early = {source: life - seconds for source, seconds in since.items() if seconds < life}
         aside = await pending.to_try_again(connection, [each.source for each in seen.values()])
         return Outlook(seen, frozenset(demanding), faults, early, aside)

@@ -107,7 +107,7 @@ def _claiming(point: str, seam: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-async def _nothing_purged(*_: object) -> int:
+async def _nothing_purged(*_: object, **__: object) -> int:
     return 0
 
 
