@@ -35,6 +35,16 @@ def test_a_clean_verification_says_so() -> None:
     assert "migrate verify --repair" not in page
 
 
+def test_of_several_models_each_has_its_verdict() -> None:
+    (shop,), (blog,) = document().models, document([different(1), different(2)]).models
+    both = document().model_copy(update={"clean": False, "models": [shop, blog.model_copy(update={"name": "blog"})]})
+    page = rendered(both)
+    assert "<h1>2 differences between source and target.</h1>" in page
+    assert "<strong>miyabi</strong>, equal: 495,201 rows" in page
+    assert "<strong>blog</strong>, 2 differences: 495,201 rows" in page
+    assert '<h2 id="model-2">blog</h2>' in page
+
+
 def test_differences_are_grouped_and_the_repair_is_named() -> None:
     found = [different(1), different(2), different(3, verdict="missing", entity="USER")]
     page = rendered(document(found))

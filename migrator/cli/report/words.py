@@ -79,6 +79,13 @@ def verdict(document: Document) -> str:
     return "Source and target are equal."
 
 
+def state(model: ModelVerified) -> str:
+    """The verdict on one model of several, in a word or two."""
+    if differences(model):
+        return count(differences(model), "difference")
+    return "equal" if model.clean else "not proven"
+
+
 def lead(model: ModelVerified) -> str:
     """What was compared, in one sentence."""
     scope, rows = model.scope, sum(model.rows.values())
