@@ -48,18 +48,21 @@ class Record:
         try:
             yield begun
         except BaseException as error:
-            await self._end(begun, _ending(error))
+            await self._end(control, begun, _ending(error))
             raise
         await self._fill_ledger(control, begun)
         result = self._result("equal" if self.report.clean else "different")
         await verifications.finish(control, begun.id, result)
 
-    async def _end(self, begun: Verification, failure: str | None) -> None:
-        """Record a failure (None: it was interrupted) on a connection of its own: the other one may have gone with it.
+    async def _end(self, control: Connection, begun: Verification, failure: str | None) -> None:
+        """Record a failure; None: it was interrupted. What failed may have taken the connection with it, or all others.
 
-        Where that cannot be done either, the verification counts as interrupted; its reader is told of the failure.
+        Where neither serves, the verification counts as interrupted; its reader is told of the failure.
         """
         result = self._result("interrupted" if failure is None else "failed", failure)
+        with suppress(MigratorError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await verifications.finish(control, begun.id, result)
         with suppress(MigratorError, TimeoutError):
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 connection = await connect(self.database_url, purpose="verify")
@@ -67,6 +70,7 @@ class Record:
                     await verifications.finish(connection, begun.id, result)
                 finally:
                     connection.terminate()
+        return None
 
     async def _fill_ledger(self, control: Connection, begun: Verification) -> None:
         report = self.report
