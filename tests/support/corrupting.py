@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from itertools import islice
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from migrator.mapping import claims, forward
 from tests.support.corruption import KINDS, SET_KINDS, Corruption, Found, Target, swapped
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
 
+    from migrator.engines.verify import Report
     from migrator.mapping import AttributeValue, WireItem
+
+Made: TypeAlias = "tuple[str, str, Corruption]"
+"""A corruption, after its kind and the name of the entity whose item it is of."""
 
 _PER_REQUEST = 25
 SWAPPED = "swapped"
@@ -48,7 +53,7 @@ async def targets(migration: Migration) -> dict[str, list[Target]]:
     }
 
 
-def corruptions(random: Random, at: dict[str, list[Target]]) -> Iterator[tuple[str, str, Corruption]]:
+def corruptions(random: Random, at: dict[str, list[Target]]) -> Iterator[Made]:
     """Each kind on an item of each entity that it applies to, no item twice."""
     free = {name: random.sample(each, len(each)) for name, each in at.items()}
     for kind, corrupt in {**KINDS, **SET_KINDS}.items():
@@ -60,8 +65,8 @@ def corruptions(random: Random, at: dict[str, list[Target]]) -> Iterator[tuple[s
                     yield kind, entity, corruption
                     break
     for entity, candidates in free.items():
-        one, other = next(pairs(candidates))
-        yield SWAPPED, entity, swapped(one, other, members_that_differ(one.item, other.item))
+        for one, other in islice(pairs(candidates), 1):
+            yield SWAPPED, entity, swapped(one, other, members_that_differ(one.item, other.item))
 
 
 def pairs(candidates: list[Target]) -> Iterator[tuple[Target, Target]]:
@@ -130,13 +135,27 @@ async def assert_all_found(migration: Migration, seed: int, kinds: Iterable[str]
     made = list(corruptions(Random(seed), at))  # noqa: S311 - repeatable, not secret
     assert {*kinds} - {kind for kind, _, _ in made} == set()
     assert {entity for _, entity, _ in made} == at.keys()
+    corrupt(migration, made)
+    assert_found(await migration.verify(), made)
+    restore(migration, [target.item for each in at.values() for target in each], made)
+    report = await migration.verify()
+    assert report.differences == []
+    assert report.clean
+    return Counter(kind for kind, _, _ in made)
+
+
+def corrupt(migration: Migration, made: Sequence[Made]) -> None:
+    """Write and delete what corruptions consist of."""
     done = [corruption for _, _, corruption in made]
     apply(
         migration,
         put=[item for corruption in done for item in corruption.put],
         delete=[key for corruption in done for key in corruption.delete],
     )
-    report = await migration.verify()
+
+
+def assert_found(report: Report, made: Sequence[Made]) -> None:
+    """That a verification has found and rightly named each of the corruptions, and nothing else."""
     expected = {found: kind for kind, _, corruption in made for found in corruption.found}
     actual = {Found.of(difference) for difference in report.differences}
     unseen = [(kind, found) for found, kind in expected.items() if found not in actual]
@@ -145,19 +164,15 @@ async def assert_all_found(migration: Migration, seed: int, kinds: Iterable[str]
     assert len(report.differences) == len(expected)
     assert not report.clean
 
-    restore(migration, [target.item for each in at.values() for target in each], done)
-    report = await migration.verify()
-    assert report.differences == []
-    assert report.clean
-    return Counter(kind for kind, _, _ in made)
 
-
-def restore(migration: Migration, right: Iterable[WireItem], corruptions: Sequence[Corruption]) -> None:
+def restore(migration: Migration, right: Iterable[WireItem], made: Sequence[Made]) -> None:
     """Write what should be there, and delete what should not."""
     items = {_key(item): item for item in right}
-    written = [item for corruption in corruptions for item in corruption.put]
+    written = [item for _, _, corruption in made for item in corruption.put]
+    deleted = [key for _, _, corruption in made for key in corruption.delete]
+    touched = {_key(item) for item in (*written, *deleted)} & items.keys()
     strays = [{name: item[name] for name in ("PK", "SK")} for item in written if _key(item) not in items]
-    apply(migration, put=list(items.values()), delete=strays)
+    apply(migration, put=[items[key] for key in touched], delete=strays)
 
 
 def _key(item: WireItem) -> tuple[str, str]:
