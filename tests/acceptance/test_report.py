@@ -103,6 +103,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(
     status = json.loads(corrupted.here("status", "--json").out)
     assert status["models"][0]["verification"] is None
     assert not list(tmp_path.glob("**/*.html"))
+    corrupted.here("verify", "--show-values").failed(2, "--show-values is of --report and --json")
 
 
 def test_what_was_found_is_counted(corrupted: Project) -> None:

@@ -81,12 +81,11 @@ EMF_SCHEMA = {
 
 
 def values(metrics: Families) -> dict[str, float]:
-    """Each sample that is shown, as Prometheus writes its name, without when counters were made."""
+    """Each sample that is shown, as Prometheus writes its name."""
     return {
         f"{sample.name}{''.join(f',{each}' for each in sample.labels.values())}": sample.value
         for family in metrics.registry.collect()
         for sample in family.samples
-        if not sample.name.endswith("_created")
     }
 
 

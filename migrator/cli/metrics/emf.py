@@ -44,8 +44,8 @@ class Lines:
         values: dict[tuple[tuple[str, str], ...], dict[str, float]] = defaultdict(dict)
         for family in self._registry.collect():
             for sample in family.samples:
-                value = self._value(sample) if family.type == "counter" else sample.value
-                if value is not None and math.isfinite(value):
+                value = self._growth(sample) if family.type == "counter" else sample.value
+                if math.isfinite(value):
                     values[tuple(sorted(sample.labels.items()))][sample.name] = value
         for labels, metrics in values.items():
             names = list(metrics)
@@ -53,10 +53,8 @@ class Lines:
                 some = names[first : first + _MOST_METRICS]
                 yield _line(at, dict(labels), {name: metrics[name] for name in some})
 
-    def _value(self, sample: Sample) -> float | None:
-        """How much a counter has grown; None for what stands beside it, such as when it was made."""
-        if not sample.name.endswith("_total"):
-            return None
+    def _growth(self, sample: Sample) -> float:
+        """How much a counter has grown since it was told of."""
         key = sample.name, tuple(sorted(sample.labels.items()))
         before, self._told[key] = self._told.get(key, 0.0), sample.value
         return sample.value - before

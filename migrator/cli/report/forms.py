@@ -11,6 +11,7 @@ import rich_click as click
 from migrator.cli.output import print_json
 from migrator.cli.report.file import PageFile
 from migrator.cli.report.making import document
+from migrator.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,8 +49,14 @@ class Forms:
         """What the options say.
 
         Raises:
-            UsageError: the page cannot be written.
+            UsageError: the page cannot be written, or values are to be shown nowhere.
         """
+        if show_values and report is None and not as_json:
+            raise UsageError(
+                "--show-values is of --report and --json, and neither is given",
+                safe="Nothing was done.",
+                next_step="Give --report FILE.html or --json as well.",
+            )
         return cls(as_json, None if report is None else PageFile.at(report), show_values)
 
     def give(self, models: Callable[[bool], Sequence[ModelVerified]]) -> None:
