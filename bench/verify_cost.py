@@ -35,6 +35,7 @@ from migrator.engines.stores import Stores
 from migrator.engines.verify.findings import Report
 from migrator.engines.verify.passes import SourcePass, TargetPass
 from migrator.engines.verify.spill import Spill, Spiller
+from migrator.engines.verify.tasks import Segment
 from migrator.mapping import forward
 from migrator.mapping.word import number
 from migrator.postgres import catalog
@@ -96,9 +97,14 @@ async def _scanned(stores: Stores, spill: Spill) -> float:
         started = time.process_time()
         spiller, pace = Spiller(spill.partitions), Pace(start=1e9)
         scanning = TargetPass(TABLE, MODEL.entities, Report(), spiller, int(time.time()))
-        await asyncio.gather(*(scanning.segment(client, pace, number, _SEGMENTS) for number in range(_SEGMENTS)))
+        whole = [Segment(TABLE.name, number, _SEGMENTS) for number in range(_SEGMENTS)]
+        await asyncio.gather(*(scanning.segment(client, pace, each, _nothing) for each in whole))
         spiller.flush()
         return time.process_time() - started
+
+
+def _nothing(_: object) -> None:
+    """Nothing is kept of how far a pass is."""
 
 
 def source_side(database_url: str, url: str) -> float:
@@ -123,7 +129,7 @@ async def _read(database_url: str, spill: Spill, report: Report) -> float:
             SourcePass(entity, RowSource(live, entity.projection), report, spiller, int(time.time()))
             for entity, live in zip(MODEL.entities, lives, strict=True)
         )
-        await asyncio.gather(*(each.range(sessions, None, None) for each in passes))
+        await asyncio.gather(*(each.range(sessions, None, None, _nothing) for each in passes))
         spiller.flush()
         return time.process_time() - started
 

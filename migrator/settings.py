@@ -72,6 +72,12 @@ class FileSettings(BaseModel):
     webhook_url: SecretStr | None = None
     """Is told of differences, failures and recoveries that verifications come upon."""
 
+    read_dollars_per_million: Annotated[float, Field(ge=0)] = 0.125
+    """US dollars for a million read units on demand: in us-east-1, as of November 2024."""
+
+    work_dir: Path | None = None
+    """Where verifications keep how far they are; None: `.migrator/verify` in the working directory."""
+
     @field_validator("mappings", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:

@@ -63,7 +63,7 @@ def repair_all(works: Sequence[Work], compare: Comparison, times: Times, asked: 
             confirm(_question(unsettled), yes=asked.yes, no_input=asked.no_input)
             for case in unsettled:
                 _repair(case, compare, times, asked)
-        accepted = [] if asked.dry_run else _accept(cases, stores)
+        accepted = [] if asked.dry_run or compare.scope.narrowed else _accept(cases, stores)
         forms.give(lambda values: [_verified(case, accepted, stores, values=values) for case in cases])
         return all(case.report.clean for case in cases)
 

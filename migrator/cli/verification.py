@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
 from migrator.cli import parities
-from migrator.cli.output import print_table, printable
+from migrator.cli.output import print_json, print_table, printable
 from migrator.cli.progress import verify_progress
-from migrator.engines.verify import Difference, Report, Scope, Suspects, Verdict, verify
+from migrator.engines.verify import Coverage, Difference, Report, Scope, Suspects, Verdict, foresee, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,10 +43,24 @@ class Comparison:
                 scope=self.scope,
                 suspects=suspects,
                 listener=self.counts.reading(work.model.name, progress),
+                notice=partial(click.echo, err=True),
             )
             report = asyncio.run(verifying)
         self.counts.ended(work.model.name, report)
         return report
+
+
+def tell_cost(works: Sequence[Work], stores: Stores, scope: Scope, *, as_json: bool) -> None:
+    """Say what verifications would cost, and make none."""
+    told: list[dict[str, object]] = []
+    notice = partial(click.echo, err=True) if as_json else click.echo
+    for work in works:
+        report = asyncio.run(foresee(work.model, work.entities, stores, scope=scope, notice=notice))
+        told.append(
+            {"name": work.model.name, "foreseen_units": report.cost.foreseen_units, "dollars": report.cost.dollars}
+        )
+    if as_json:
+        print_json({"models": told})
 
 
 def show(work: Work, report: Report, *, steps: bool = True) -> None:
@@ -59,11 +74,14 @@ def show(work: Work, report: Report, *, steps: bool = True) -> None:
         f"{name}: {report.items_expected:,} items expected, {report.items_scanned:,} scanned, {report.expired:,} rows "
         f"past their TTL, in {report.seconds:,.1f} s"
     )
+    for line in _of_scope(report):
+        click.echo(f"{name}: {line}")
     if report.foreign:
         click.echo(f"{name}: {report.foreign:,} items that are declared not to be of the model, and were not looked at")
     parities.show(report.parities)
     if report.clean:
-        click.echo(f"{name}: target and source are equal")
+        part = "" if report.scope == Coverage() else ", as far as was looked at"
+        click.echo(f"{name}: target and source are equal{part}")
         return
     found = [f"{report.count(verdict):,} {verdict.value}" for verdict in Verdict if report.count(verdict)]
     if report.unjudged:
@@ -75,6 +93,15 @@ def show(work: Work, report: Report, *, steps: bool = True) -> None:
         click.echo(f"  and {len(report.differences) - SHOWN:,} more; `migrate verify --json` lists them all")
     for step in next_steps(work, report) if steps else ():
         click.echo(f"next: {step}", err=True)
+
+
+def _of_scope(report: Report) -> Iterator[str]:
+    """What the reading took, what a part of it says of the whole, and what nothing is said about."""
+    yield f"{report.cost.units:,.1f} read units, ${report.cost.dollars:,.6f} on demand"
+    if report.scope.confidence is not None:
+        yield report.scope.confidence
+    for sentence in report.scope.not_verified:
+        yield f"not verified: {sentence}"
 
 
 def _sentence(difference: Difference) -> str:

@@ -24,10 +24,10 @@ from migrator.cli.repair import repair_all
 from migrator.cli.report.forms import Forms, report_options
 from migrator.cli.report.making import verified
 from migrator.cli.rounds import Rounds
-from migrator.cli.verification import Comparison, show
+from migrator.cli.scope import scope_options
+from migrator.cli.verification import Comparison, show, tell_cost
 from migrator.cli.watch import Watch
 from migrator.cli.work import load_work, stores_of, times_of
-from migrator.engines.verify import Scope
 from migrator.errors import UsageError
 from migrator.settings import load_settings
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from migrator.cli.invocation import Invocation
+    from migrator.cli.scope import ScopeAsked
     from migrator.cli.work import Work
 
 DIFFERENT: Final = 3
@@ -50,6 +51,7 @@ DIFFERENT: Final = 3
     type=Duration(),
     help="Verify again and again, about so often, until Ctrl-C or SIGTERM; as in 5m or 1h30m.",
 )
+@scope_options
 @workers_option
 @click.option("--max-rcu", type=click.IntRange(min=1), metavar="N", help="Read units per second to stay within.")
 @patterns_option
@@ -70,6 +72,7 @@ def command(  # noqa: PLR0913 - its options
     tables: tuple[str, ...],
     repair: bool,
     every: timedelta | None,
+    looked_at: ScopeAsked,
     workers: int,
     max_rcu: int | None,
     patterns: int | None,
@@ -99,7 +102,15 @@ def command(  # noqa: PLR0913 - its options
     forms = Forms.asked(as_json=as_json, report=report, show_values=show_values)
     settings = load_settings(**invocation.settings)
     works = load_work(settings, tables)
-    stores, scope = stores_of(settings), Scope(max_rcu, workers, patterns)
+    stores = stores_of(settings)
+    scope = looked_at.scope(
+        settings, max_rcu=max_rcu, workers=workers, patterns=patterns, anew_if_other=every is not None
+    )
+    if dry_run and not repair:
+        tell_cost(works, stores, scope, as_json=as_json)
+        return 0
+    # What a repair accepts in the end has to have been read by this very run.
+    scope = scope if repair else looked_at.kept(scope, settings)
     counts = VerifyMetrics(work.model.name for work in works)
     compare = Comparison(stores, scope, counts)
     if repair:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -17,8 +18,16 @@ _SECONDS: Final = 5.0
 _USABLE: Final = ("ACTIVE", "UPDATING")
 
 
-async def check(client: Client, table_name: str) -> None:
-    """Sees that the table and its indexes exist whole and take requests.
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many items a table holds and how many bytes they take, as DynamoDB counts them every six hours or so."""
+
+    items: int
+    bytes: int
+
+
+async def check(client: Client, table_name: str) -> Size:
+    """Sees that the table and its indexes exist whole and take requests; returns how large it is.
 
     Raises:
         TableMissingError: it does not exist here.
@@ -47,3 +56,4 @@ async def check(client: Client, table_name: str) -> None:
                 f"{index['IndexStatus']} in {client.place}",
                 next_step="run `migrate prepare`: it waits until the index is ready",
             )
+    return Size(answer["Table"].get("ItemCount", 0), answer["Table"].get("TableSizeBytes", 0))

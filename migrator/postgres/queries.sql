@@ -269,10 +269,12 @@ SELECT count(*) FROM migrator.marks WHERE source = $1 AND reason IS NOT NULL
 DELETE FROM migrator.marks WHERE id = $1 RETURNING id
 
 -- name: begin_verification
--- Records that a verification begins: model, fingerprint of its mapping, scope as JSON. The lock that is the session's
--- from here on says that it is under way.
+-- Records that a verification begins: model, fingerprint of its mapping, scope as JSON, and since when, where it goes on
+-- with an earlier one. The lock that is the session's from here on says that it is under way.
 WITH begun AS (
-    INSERT INTO migrator.verifications (model, mapping_fingerprint, scope) VALUES ($1, $2, $3::text::jsonb) RETURNING *
+    INSERT INTO migrator.verifications (model, mapping_fingerprint, scope, started_at)
+    VALUES ($1, $2, $3::text::jsonb, coalesce($4::timestamptz, clock_timestamp()))
+    RETURNING *
 )
 SELECT id, model, mapping_fingerprint, started_at, finished_at, scope::text, counts::text, cost::text,
        'running' AS outcome, failure, report,
@@ -357,13 +359,6 @@ WHERE known.last_verification < excluded.last_verification
 UPDATE migrator.divergences SET repaired_at = clock_timestamp()
 WHERE model = $1 AND repaired_at IS NULL AND last_verification < $2
   AND (entity = ANY ($3) OR (entity IS NULL AND target = ANY ($4)))
-
--- name: close_keys
--- Closes what was found of the keys $3 in the tables $2 of the model $1.
-UPDATE migrator.divergences SET repaired_at = clock_timestamp()
-FROM unnest($2::text[], $3::text[]) AS repaired(target, key)
-WHERE model = $1 AND repaired_at IS NULL
-  AND divergences.target = repaired.target AND md5(divergences.key) = md5(repaired.key)
 
 -- name: divergences
 -- The divergences of the model $1, seen latest first, $2 at most; with $3, the open ones only.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -23,6 +24,7 @@ Key: TypeAlias = tuple[str, ...]
 
 # Up to here a split reads the whole index of the key; above, it reads this many rows, from blocks taken at random.
 _SAMPLE_ROWS: Final = 100_000
+_ALL_ROWS: Final = 2**62
 
 
 class Selected(Protocol):
@@ -48,13 +50,15 @@ class Page:
 class RowSource:
     """Reads one table for one projection.
 
-    A record holds the projection's values in order, then the key's columns as text (`key_of` reads them).
+    A record holds the projection's values in order, then the key's columns as text (`key_of` reads them). `only` is a
+    condition (`migrator.postgres.row_filters`) that rows must meet to be in a page.
     """
 
-    def __init__(self, live: LiveTable, projection: Sequence[Selected]) -> None:
+    def __init__(self, live: LiveTable, projection: Sequence[Selected], only: str | None = None) -> None:
         self.table = live.table
         self.key_columns = live.key
         self._live = live
+        self._only = only
         # Everything is qualified: ORDER BY takes a bare name for the selected text of the column, not for the column,
         # and would sort by it.
         self._key = [f"source.{quoted(name)}" for name in live.key]
@@ -107,6 +111,24 @@ class RowSource:
                 raise self._wrong_key() from None
         return [None if record[self._first_key_field] is None else record for record in records]
 
+    async def expected(self, connection: Connection, after: Key | None, until: Key | None) -> int:
+        """Return about how many rows a range has, as the planner sees it.
+
+        Raises:
+            UsageError: a bound cannot be read as a key of this table.
+            SourceError: as `page`.
+        """
+        bounds = [*(after or ()), *(until or ())]
+        if any(len(key) != len(self.key_columns) for key in (after, until) if key is not None):
+            raise self._wrong_key()
+        statement = f"EXPLAIN (FORMAT JSON) {self._pages[after is not None, until is not None]}"
+        with errors_explained(f"read {self.table}", connection=connection, table=self.table):
+            try:
+                plan = json.loads(await connection.fetchval(statement, _ALL_ROWS, *bounds))
+            except asyncpg.DataError:
+                raise self._wrong_key() from None
+        return int(plan[0]["Plan"]["Plan Rows"])
+
     async def split(self, connection: Connection, parts: int) -> list[Key]:
         """Return at most `parts` - 1 keys, in order, between which there are about as many rows.
 
@@ -137,7 +159,7 @@ class RowSource:
 
     def _page_statement(self, *, lower: bool, upper: bool) -> str:
         key = f"({', '.join(self._key)})"
-        conditions, number = [], 2
+        conditions, number = [] if self._only is None else [self._only], 2
         for wanted, operator in ((lower, ">"), (upper, "<=")):
             if wanted:
                 casts = (f"${number + part}::text::{kind}" for part, kind in enumerate(self._key_types))

@@ -84,10 +84,16 @@ async def now(connection: Connection) -> datetime:
     return moment
 
 
-async def begin(connection: Connection, model: str, fingerprint: str, scope: Mapping[str, Any]) -> Verification:
-    """Record that a verification begins. It counts as running until `finish`, or until the session ends."""
+async def begin(
+    connection: Connection, model: str, fingerprint: str, scope: Mapping[str, Any], *, since: datetime | None = None
+) -> Verification:
+    """Record that a verification begins. It counts as running until `finish`, or until the session ends.
+
+    `since` is when the one began that it goes on with; None: it begins now.
+    """
     with errors_explained("record the verification", connection=connection, privileges=OWN_TABLES):
-        row = await connection.fetchrow(QUERIES["begin_verification"], model, fingerprint, json.dumps(dict(scope)))
+        values = (model, fingerprint, json.dumps(dict(scope)), since)
+        row = await connection.fetchrow(QUERIES["begin_verification"], *values)
     return _verification({name: value for name, value in row.items() if name != "lock"})
 
 

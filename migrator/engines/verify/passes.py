@@ -10,13 +10,14 @@ from migrator.mapping import ItemWitness, RowWitness, Unencodable
 from migrator.postgres.errors import errors_explained
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from migrator.dynamodb.client import Client
     from migrator.dynamodb.pacing import Pace
     from migrator.engines.verify.findings import Report
     from migrator.engines.verify.spill import Spiller
-    from migrator.mapping import Entity, Table
+    from migrator.engines.verify.tasks import Segment
+    from migrator.mapping import Entity, Table, WireItem
     from migrator.postgres.connection import Pool, Record
     from migrator.postgres.rows import Key, RowSource
 
@@ -39,16 +40,17 @@ class SourcePass:
         self._seen = 0
         self._witness = RowWitness(entity, trailing=len(source.key_columns))
 
-    async def range(self, pool: Pool, after: Key | None, until: Key | None) -> None:
-        """Reads the rows whose keys are in (`after`, `until`]; None is no bound."""
+    async def range(self, pool: Pool, after: Key | None, until: Key | None, moved: Callable[[Key], None]) -> None:
+        """Reads the rows whose keys are in (`after`, `until`], None being no bound; `moved` is told how far it is."""
         while True:
             with errors_explained(f"read {self._source.table}"):
                 async with pool.acquire() as connection:
                     page = await self._source.page(connection, after, until, _PAGE_ROWS)
             self._take(page.records)
-            if len(page.records) < _PAGE_ROWS:
+            if len(page.records) < _PAGE_ROWS or page.last is None:
                 return
             after = page.last
+            moved(after)
 
     def _take(self, records: Sequence[Record]) -> None:
         heard = self._witness.testify(records, self._now)
@@ -96,11 +98,21 @@ class TargetPass:
         self._now = now
         self._witness = ItemWitness(table, entities)
 
-    async def segment(self, client: Client, pace: Pace, number: int, total: int) -> None:
-        """Reads one of so many segments, which together are the whole table."""
+    async def segment(self, client: Client, pace: Pace, segment: Segment, moved: Callable[[WireItem], None]) -> None:
+        """Reads a segment, from where it says; `moved` is told after which key to go on."""
         # Half the read units: what was not yet seen is judged by a consistent read.
-        pages = scan(client, self.table.name, segment=number, total_segments=total, consistent=False, pace=pace)
+        pages = scan(
+            client,
+            self.table.name,
+            segment=segment.number,
+            total_segments=segment.total,
+            consistent=False,
+            start_key=segment.start,
+            pace=pace,
+        )
         async for page in pages:
             self._report.read_units += page.consumed
             self._report.items_scanned += len(page.items)
             self._spill.add("target", self._witness.testify(page.items, self._now))
+            if page.last_key is not None:
+                moved(page.last_key)

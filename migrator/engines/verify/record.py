@@ -16,6 +16,7 @@ from migrator.postgres.verifications import Result
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime
 
     from migrator.engines.verify.findings import Difference, Report
     from migrator.mapping import Entity, Model
@@ -35,15 +36,16 @@ class Record:
     database_url: str | None
 
     @asynccontextmanager
-    async def kept(self, control: Connection) -> AsyncIterator[Verification]:
+    async def kept(self, control: Connection, since: datetime | None = None) -> AsyncIterator[Verification]:
         """Record the verification that the block makes, however it ends; yields the record as it begins.
 
-        `control` must live as long as the block: that it does says that the verification is under way.
+        `control` must live as long as the block: that it does says that the verification is under way. `since` is when
+        the one began that it goes on with.
 
         Raises:
             SourceError: the source cannot be reached or written to. Where that was the failure, it is not on record.
         """
-        begun = await verifications.begin(control, self.model.name, self.model.fingerprint, self._scope())
+        begun = await verifications.begin(control, self.model.name, self.model.fingerprint, self._scope(), since=since)
         self.report.record = begun.id
         try:
             yield begun
@@ -75,7 +77,7 @@ class Record:
     async def _fill_ledger(self, control: Connection, begun: Verification) -> None:
         report = self.report
         await divergences.record(control, self.model.name, begun.id, map(_sighting, report.differences))
-        if not self._narrowed and not report.unjudged:
+        if not self._narrowed and not report.unjudged and not report.moving:
             names = {entity.name for entity in self.entities}
             tables = [
                 table.name
@@ -153,7 +155,9 @@ def _counts(report: Report, entities: Sequence[Entity]) -> dict[str, Any]:
         "items_expected": report.items_expected,
         "items_scanned": report.items_scanned,
         "expired": report.expired,
+        "moving": len(report.moving),
         "unjudged": report.unjudged,
+        "answers": sum(parity.differs for parity in report.parities),
         **verdicts,
         "entities": by_entity,
     }

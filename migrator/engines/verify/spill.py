@@ -2,7 +2,7 @@
 
 Each process that reads writes files of its own. Its memory holds one write buffer per partition and side; that of the
 join the lines of one partition, which is divided further where there are more of them than was expected. The rest is on
-disk, in a temporary directory that goes when the verification ends.
+disk, in a directory that goes when the verification ends.
 """
 
 from __future__ import annotations
@@ -66,10 +66,15 @@ class Spiller:
     Args:
         to: where they go.
         share: of the memory that a process may use for its buffers.
+        label: ends the names of its files, which are no other's; the process's id where none is given.
+
+    `lengths` are the bytes that it has written, by name of the file.
     """
 
-    def __init__(self, to: Partitions, share: float = 1.0) -> None:
+    def __init__(self, to: Partitions, share: float = 1.0, label: str | None = None) -> None:
+        self.lengths: dict[str, int] = defaultdict(int)
         self._to = to
+        self._label = str(os.getpid()) if label is None else label
         most = int(_BUFFERS_BYTES * share / (len(SIDES) * to.count))
         self._buffer_bytes = max(_LEAST_BUFFER, min(_LARGEST_BUFFER, most))
         self._buffers: dict[Side, list[bytearray]] = {side: [bytearray() for _ in range(to.count)] for side in SIDES}
@@ -103,10 +108,16 @@ class Spiller:
 
     def _flush(self, side: Side, number: int) -> None:
         buffer = self._buffers[side][number]
-        path = self._to.directory / f"{side}-{number}-{os.getpid()}"
+        path = self._to.directory / f"{side}-{number}-{self._label}"
         with explained(self._to.directory), path.open("ab") as file:
             file.write(buffer)
+        self.lengths[path.name] += len(buffer)
         buffer.clear()
+
+
+def partitions_for(expected: int) -> int:
+    """Over how many partitions the lines of about so many items are spread."""
+    return max(1, min(_MAX_PARTITIONS, expected // _LINES_PER_PARTITION + 1))
 
 
 class Spill:
@@ -115,14 +126,19 @@ class Spill:
     Args:
         expected: about how many items there are, for the number of partitions.
         directory: where the temporary directory is made; None for the system's own.
+        kept: where the lines are instead, which stay there: an earlier run may have written some of them.
     """
 
-    def __init__(self, expected: int, directory: Path | None = None) -> None:
-        self._count = max(1, min(_MAX_PARTITIONS, expected // _LINES_PER_PARTITION + 1))
+    def __init__(self, expected: int, directory: Path | None = None, *, kept: Partitions | None = None) -> None:
+        self._count = partitions_for(expected) if kept is None else kept.count
         self._parent = directory
+        self._kept = kept
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        if self._kept is not None:
+            self.partitions = self._kept
+            return self
         with explained(self._parent or Path(tempfile.gettempdir())):
             directory = Path(tempfile.mkdtemp(prefix="migrate-verify-", dir=self._parent))
         self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -136,11 +152,11 @@ class Spill:
 
     @property
     def bytes_on_disk(self) -> int:
-        """What has been spilled and not yet joined."""
+        """What has been spilled."""
         return sum(file.stat().st_size for file in self.partitions.directory.iterdir())
 
     def mismatches(self) -> Iterator[Mismatch]:
-        """The keys on which the sides differ, or which one side holds twice. What has been joined is gone."""
+        """The keys on which the sides differ, or which one side holds twice."""
         for number in range(self._count):
             yield from self._joined(self.partitions.files(number), self._count)
 
@@ -150,6 +166,8 @@ class Spill:
         if size > _JOINED_BYTES and divided < _HASHES:
             for part in self._divided(files, divided):
                 yield from self._joined(part, divided * _DIVISOR)
+                for file in (file for each in part.values() for file in each):
+                    file.unlink()
             return
         lines = {side: self._lines(files[side]) for side in SIDES}
         unlike = {side: _only(lines[side], lines[other]) for side, other in zip(SIDES, SIDES[::-1], strict=True)}
@@ -165,7 +183,6 @@ class Spill:
         for side, each in files.items():
             for file in each:
                 spiller.sort(side, file, divided)
-                file.unlink()
         spiller.flush()
         for number in range(_DIVISOR):
             yield parts.files(number)
@@ -176,7 +193,6 @@ class Spill:
         for file in files:
             with explained(self.partitions.directory):
                 lines += file.read_bytes().splitlines()
-                file.unlink()
         return lines
 
 
@@ -188,9 +204,9 @@ def explained(place: Path) -> Iterator[None]:
     except OSError as error:
         raise MigratorError(
             f"verify cannot write its temporary files in {place}: {error.strerror or error}",
-            safe="Nothing was changed in either store; the temporary files are removed.",
-            next_step=f"Free some space (about {2 * BYTES_PER_LINE} bytes per item are needed), or set TMPDIR to a "
-            "directory that has it, then run the command again.",
+            safe="Nothing was changed in either store.",
+            next_step=f"Free some space (about {2 * BYTES_PER_LINE} bytes per item are needed), or set "
+            "MIGRATOR_WORK_DIR and TMPDIR to a directory that has it, then run the command again.",
         ) from error
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from migrator.engines.relay import Limits, Silent, relay
-from migrator.engines.verify import Scope, Suspects, Verdict, accept, job, look, repair, verify
+from migrator.engines.verify import Scope, Suspects, Verdict, accept, look, party, repair, verify
 from migrator.errors import GateError, TargetError
 from migrator.mapping import forward
 from migrator.postgres import capture, phases
@@ -328,7 +328,7 @@ def texts(keys: Sequence[tuple[str, WireItem]]) -> list[str]:
 
 async def test_more_than_are_judged_one_by_one(narrow: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
     count, judged = 1_500, 300
-    monkeypatch.setattr(job, "MAX_JUDGED", judged)
+    monkeypatch.setattr(party, "MAX_JUDGED", judged)
     await fill(narrow, count)
     await change(narrow, "TRUNCATE readings", "INSERT INTO readings VALUES (1, 'v1'), (2, 'other')")
     with Suspects() as suspects:

@@ -127,7 +127,8 @@ def test_lines_are_on_disk_and_not_in_memory(tmp_path: Path) -> None:
         stored = sum(file.stat().st_size for file in directory.iterdir())
         assert stored == spill.bytes_on_disk > 1_500_000
         assert len(list(spill.mismatches())) == len(mismatched(sides))
-        assert list(directory.iterdir()) == []
+        # A run that is killed while it joins leaves all that there is to join.
+        assert spill.bytes_on_disk == stored
 
 
 @contextmanager
@@ -146,7 +147,7 @@ def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
     with pytest.raises(MigratorError, match="verify cannot write its temporary files in") as caught, full_disk(100_000):
         joined(tmp_path, 10, sides)
     assert "TMPDIR" in str(caught.value.next_step)
-    assert caught.value.safe == "Nothing was changed in either store; the temporary files are removed."
+    assert caught.value.safe == "Nothing was changed in either store."
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from migrator.dynamodb.client import Client
 from migrator.engines.copy import table as copy_of_table
-from migrator.engines.verify import Cause, Verdict, crew, job
+from migrator.engines.verify import Cause, Verdict, crew, party
 from migrator.errors import ConfigurationError, SourceError, TargetError
 from migrator.mapping import Computed, Encoder, Model, forward, owned_keys
 from migrator.postgres import verifications
@@ -86,7 +86,7 @@ async def test_an_empty_target_misses_everything(miyabi: Migration) -> None:
 async def test_many_suspects_are_counted_where_they_are_not_all_judged(
     miyabi: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "MAX_JUDGED", 300)
+    monkeypatch.setattr(party, "MAX_JUDGED", 300)
     report = await miyabi.verify()
     assert len(report.differences) == 300
     assert len(report.differences) + report.unjudged == len(await miyabi.expected())

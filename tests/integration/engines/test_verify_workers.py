@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from migrator.engines.processes import share_out
-from migrator.engines.verify import crew, job
+from migrator.engines.verify import crew, reading
+from migrator.engines.verify import tasks as tasks_of_verify
 from migrator.errors import MigratorError, TargetError
 from tests.integration.engines.test_verify import delete, items_of, left_in, put
 from tests.support.faults import Refuse, Stall
@@ -58,14 +59,14 @@ async def test_a_large_table_is_read_by_all_workers(narrow: Migration, monkeypat
             "INSERT INTO readings SELECT n::bigint * n * n * n, 'value ' || n FROM generate_series(1, 30000) AS n"
         )
         await session.execute("ANALYZE readings")
-    ranges: list[crew.KeyRange] = []
+    ranges: list[tasks_of_verify.KeyRange] = []
 
     async def seen(work: crew.Crew, processes: int, tasks: Sequence[object], *others: Any) -> list[Report]:  # noqa: ANN401
-        ranges.extend(task for task in tasks if isinstance(task, crew.KeyRange))
+        ranges.extend(task for task in tasks if isinstance(task, tasks_of_verify.KeyRange))
         assert processes == 2
         return await share_out(work, processes, tasks, *others)
 
-    monkeypatch.setattr(job, "share_out", seen)
+    monkeypatch.setattr(reading, "share_out", seen)
     report = await narrow.verify(workers=2)
     assert report.rows == {"readings": 30_000}
     assert len(report.differences) + report.unjudged == 30_000

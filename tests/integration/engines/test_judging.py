@@ -1,0 +1,122 @@
+"""Verdicts under live writes: a change on its way is no difference, one that is set aside or lost is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from migrator.engines.verify import Cause, Verdict, judge
+from tests.integration.engines.test_relay import change, drain, follow
+from tests.integration.engines.test_verify import items_of, put
+from tests.support.corrupting import apply
+from tests.support.narrow import by_value
+
+if TYPE_CHECKING:
+    from migrator.engines.verify import Report
+    from tests.support.migration import Migration
+
+
+@pytest.fixture
+async def followed(narrow: Migration) -> Migration:
+    """Some rows, copied and followed."""
+    await change(narrow, "INSERT INTO readings SELECT n, 'value ' || n FROM generate_series(1, 50) AS n")
+    await follow(narrow)
+    return narrow
+
+
+def found(report: Report) -> list[tuple[Verdict, Cause | None]]:
+    return sorted(((each.verdict, each.cause) for each in report.differences), key=str)
+
+
+async def test_what_waits_for_a_relay_is_not_verified_and_no_difference(
+    followed: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "_PAUSES", (0.1, 0.1))
+    await change(
+        followed,
+        "UPDATE readings SET value = 'changed' WHERE id = 1",
+        "DELETE FROM readings WHERE id = 2",
+        "INSERT INTO readings VALUES (100, 'new')",
+        "UPDATE readings SET id = 103 WHERE id = 3",
+    )
+    report = await followed.verify()
+    assert report.differences == []
+    verdicts = sorted(each.verdict.value for each in report.moving)
+    assert verdicts == ["different", "extra", "extra", "missing", "missing"]
+    assert not report.clean
+    await drain(followed)
+    assert (await followed.verify()).clean
+
+
+async def test_what_a_relay_settles_meanwhile_is_equal(followed: Migration) -> None:
+    await change(followed, "UPDATE readings SET value = 'changed' WHERE id % 2 = 0")
+
+    async def relay_later() -> None:
+        await asyncio.sleep(1.0)
+        await drain(followed)
+
+    report, _ = await asyncio.gather(followed.verify(), relay_later())
+    assert report.clean
+    assert report.suspects == 25
+
+
+async def test_what_was_set_aside_is_a_difference_and_says_why(followed: Migration) -> None:
+    await change(
+        followed,
+        "UPDATE readings SET value = 'changed' WHERE id = 1",
+        "UPDATE migrator.marks SET reason = 'it cannot be'",
+    )
+    report = await followed.verify()
+    (difference,) = report.differences
+    assert (difference.verdict, difference.cause, difference.reason) == (
+        Verdict.DIFFERENT,
+        Cause.POISON,
+        "it cannot be",
+    )
+    assert report.moving == []
+
+
+async def test_causes_are_named_as_far_as_they_are_known(followed: Migration) -> None:
+    first, second, third, fourth, *_ = await items_of(followed, "READING")
+    apply(followed, put=[], delete=[{"PK": first["PK"]}])
+    put(
+        followed,
+        {"PK": second["PK"], "_v": {"N": "9"}, "_del": {"N": "1"}},
+        {**third, "Colour": {"S": "red"}},
+        {**fourth, "PK": {"S": "VALUE#nobody"}},
+    )
+    assert found(await followed.verify()) == sorted(
+        [
+            (Verdict.MISSING, None),
+            (Verdict.MISSING, Cause.STALE),
+            (Verdict.DIFFERENT, Cause.FOREIGN_WRITER),
+            (Verdict.EXTRA, Cause.FOREIGN_ITEM),
+        ],
+        key=str,
+    )
+
+
+async def test_a_change_is_known_by_a_unique_set_that_it_gave_up(
+    narrow: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "_PAUSES", ())
+    migration = by_value(narrow)
+    await change(narrow, "INSERT INTO readings SELECT n, 'value ' || n FROM generate_series(1, 5) AS n")
+    await follow(migration)
+    await change(narrow, "UPDATE readings SET value = 'another' WHERE id = 1", "DELETE FROM readings WHERE id = 2")
+    report = await migration.verify()
+    assert report.differences == []
+    assert {each.key["PK"] for each in report.moving} == {
+        "READING#value 1",
+        "READING#another",
+        "READING#value 2",
+    }
+
+
+async def test_what_no_copy_has_begun_with_is_not_copied(narrow: Migration) -> None:
+    await change(narrow, "INSERT INTO readings VALUES (1, 'one')")
+    assert found(await narrow.verify()) == [(Verdict.MISSING, Cause.NOT_COPIED)]
+    await narrow.copy()
+    assert (await narrow.verify()).clean
