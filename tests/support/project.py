@@ -19,6 +19,7 @@ from migrator.cli import run
 from migrator.dynamodb import admin, control
 from migrator.postgres import state
 from migrator.postgres.connection import connect
+from tests.support.published import see_that_it_is_as_published
 from tests.support.target import session_of
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ class Project:
                 out, err = process.communicate(stdin, timeout=SECONDS)
             finally:
                 process.kill()
+        see_that_it_is_as_published(arguments, process.returncode, out)
         return Done(process.returncode, out, err)
 
     def here(self, *arguments: str) -> Done:
@@ -212,6 +214,7 @@ class Project:
         sys.path[:] = path
         for module in self.directory.glob("*.py"):
             sys.modules.pop(module.stem, None)
+        see_that_it_is_as_published(arguments, code, out.getvalue())
         return Done(code, out.getvalue(), err.getvalue())
 
     def items(self) -> list[dict[str, Any]]:
