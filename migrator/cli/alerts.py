@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from migrator.postgres.verifications import Verification
 
-VERDICTS: Final = ("missing", "extra", "different", "unverifiable", "unjudged")
+VERDICTS: Final = ("missing", "extra", "different", "unverifiable", "moving", "unjudged", "answers")
 FAILURES: Final = {
     4: "settings or credentials cannot be used",
     5: "the source cannot be reached or used",

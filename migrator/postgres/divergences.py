@@ -84,16 +84,6 @@ async def close(
         await connection.execute(QUERIES["close_divergences"], model, verification, list(entities), list(tables))
 
 
-async def close_keys(connection: Connection, model: str, keys: Iterable[tuple[str, Mapping[str, str]]]) -> None:
-    """Close what was found of these keys, each with its table: they were looked at and are in order."""
-    tables, texts = [], []
-    for table, key in keys:
-        tables.append(table)
-        texts.append(_text(key))
-    with errors_explained("close divergences", connection=connection, privileges=OWN_TABLES):
-        await connection.execute(QUERIES["close_keys"], model, tables, texts)
-
-
 async def latest(connection: Connection, model: str, *, limit: int, only_open: bool = False) -> list[Divergence]:
     """Return the divergences of a model, those seen latest first."""
     with errors_explained("read the divergences", connection=connection, privileges=OWN_TABLES):

@@ -134,7 +134,8 @@ async def test_what_was_not_looked_at_stays_open(installed: Connection) -> None:
     # A verification that began before another one's find closes nothing of it.
     await divergences.close(installed, "shop", first.id, ["ORDER"], ["shop-table"])
     assert await divergences.count_open(installed, "shop") == 2
-    await divergences.close_keys(installed, "shop", [("shop-table", missing("2").key), ("other", missing("3").key)])
+    third = await done(installed)
+    await divergences.close(installed, "shop", third.id, ["ORDER"], ["other-table"])
     assert [each.key["PK"] for each in await divergences.latest(installed, "shop", limit=9, only_open=True)] == [
         "USER#3"
     ]
@@ -143,7 +144,9 @@ async def test_what_was_not_looked_at_stays_open(installed: Connection) -> None:
 async def test_the_ledger_is_bounded(installed: Connection) -> None:
     first = await done(installed, "different")
     await divergences.record(installed, "shop", first.id, [missing(str(number)) for number in range(10)])
-    await divergences.close_keys(installed, "shop", [("shop-table", missing(str(number)).key) for number in range(4)])
+    second = await done(installed, "different")
+    await divergences.record(installed, "shop", second.id, [missing(str(number)) for number in range(4, 10)])
+    await divergences.close(installed, "shop", second.id, ["USER"], [])
     await divergences.forget(installed, 1, kept=8)
     left = {each.key["PK"] for each in await divergences.latest(installed, "shop", limit=99)}
     assert len(left) == 8
