@@ -10,7 +10,7 @@ import rich_click as click
 
 from migrator.cli.options import confirm
 from migrator.cli.output import print_json
-from migrator.cli.work import load_work, stores_of, times_of
+from migrator.cli.work import check_marks, load_work, stores_of, times_of
 from migrator.errors import GateError
 from migrator.phases import examine, move
 from migrator.settings import load_settings
@@ -46,6 +46,8 @@ def make(invocation: Invocation, to: Phase, asked: Asked, *, wait: bool, after: 
         GateError: a gate refuses; models before this one, if there are several, have moved.
     """
     settings = load_settings(**invocation.settings)
+    if to == "dual_write":
+        check_marks(settings)
     works = load_work(settings)
     url, life = stores_of(settings).database_url, times_of(settings).life
     plans = [asyncio.run(examine(work.model, url, to, life=life)) for work in works]

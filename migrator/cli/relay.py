@@ -13,7 +13,7 @@ from migrator.cli.metrics.relaying import CountingRelay, RelayMetrics
 from migrator.cli.options import common_options, json_option, mapping_options, target_options
 from migrator.cli.output import print_json
 from migrator.cli.progress import relay_progress
-from migrator.cli.work import load_work, stores_of, times_of
+from migrator.cli.work import check_marks, load_work, stores_of, times_of
 from migrator.engines.relay import Limits, Outcome, relay
 from migrator.engines.together import together
 from migrator.settings import load_settings
@@ -57,6 +57,7 @@ def command(  # noqa: PLR0913 - its options
     """
     exports = Exports.asked(metrics, emf, as_json=as_json)
     settings = load_settings(**invocation.settings)
+    check_marks(settings)
     works = load_work(settings, tables)
     limits = Limits(batch, times_of(settings), max_wcu)
     stopped: list[signal.Signals] = []

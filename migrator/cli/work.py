@@ -57,6 +57,26 @@ def load_work(settings: Settings, tables: Sequence[str] = ()) -> list[Work]:
     return works
 
 
+def check_marks(settings: Settings) -> None:
+    """Refuse models of which two map one source table: whoever takes a mark settles it for one of them, and ends it.
+
+    Raises:
+        ConfigurationError: two of them do.
+    """
+    mapped: dict[tuple[str | None, str], str] = {}
+    for model in load_models(settings.mappings):
+        for entity in model.entities:
+            source = (entity.source.schema, entity.source.name)
+            other = mapped.setdefault(source, model.name)
+            if other != model.name:
+                raise ConfigurationError(
+                    f"the models {other} and {model.name} both map the table {entity.source_name}, and the marks of a "
+                    "change are settled for one model only",
+                    safe="Nothing was done; changes are marked.",
+                    next_step="Map the table in one model, with an entity for each of the target tables.",
+                )
+
+
 def _check(model: Model) -> None:
     problems = lint(model)
     errors = [f"{problem.where}: {problem.sentence}" for problem in problems if problem.severity == "error"]

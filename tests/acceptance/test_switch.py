@@ -194,3 +194,11 @@ def test_killed_in_the_middle_it_has_moved_everything_or_nothing(prepared: Proje
     assert standing(project)["phases"] == before
     project.here(*command).succeeded()
     assert standing(project)["phases"] != before
+
+
+def test_two_models_of_one_table_are_refused_since_a_mark_is_settled_for_one(prepared: Project) -> None:
+    source = (prepared.directory / "shop.py").read_text()
+    (prepared.directory / "again.py").write_text(source.replace('Model("shop"', 'Model("again"'))
+    (prepared.directory / "migrator.toml").write_text('mappings = ["shop", "again"]\n')
+    for command in (("switch", "dual-write", "--yes"), ("relay", "--until-empty")):
+        prepared.here(*command).failed(4, "the models shop and again both map the table", "Map the table in one model")
