@@ -39,6 +39,7 @@ class Watch:
         report: the file that is to tell of each attempt, if there is one.
         unrecorded: attempts that failed because the source was away: when, and why.
         failing: whether the last attempt failed.
+        before: the number of each model's latest verification before the attempt; 0: there was none.
     """
 
     works: Sequence[Work]
@@ -46,6 +47,7 @@ class Watch:
     report: Path | None = None
     unrecorded: list[tuple[datetime, str]] = field(default_factory=list)
     failing: bool = False
+    before: dict[str, int] = field(default_factory=dict)
 
     def attempt(self, verify: Callable[[], bool]) -> bool:
         """Verify while nobody else verifies these models; return whether target and source are equal.
@@ -100,6 +102,9 @@ class Watch:
             for name in sorted(work.model.name for work in self.works):
                 await stack.enter_async_context(lock(connection, f"verify:{name}"))
             await self._record_failures(connection)
+            for work in self.works:
+                records = await verifications.latest(connection, work.model.name)
+                self.before[work.model.name] = records[0].id if records else 0
         except BaseException:
             connection.terminate()
             await stack.aclose()
@@ -115,14 +120,17 @@ class Watch:
         self.unrecorded = []
 
     async def _settle(self, connection: Connection) -> Mapping[str, Sequence[Verification]]:
-        """Forget what is old; return the latest verifications of each model that have ended."""
+        """Forget what is old; return the latest verifications of each model, if the attempt has made one."""
         await divergences.forget(connection, self.settings.history_days)
         await verifications.forget(connection, self.settings.history_days)
         found = {}
         for work in self.works:
             records = await verifications.latest(connection, work.model.name, limit=_LOOKED_AT)
-            ended = found[work.model.name] = [each for each in records if each.finished_at is not None]
-            if ended and self.report is not None:
+            ended = [each for each in records if each.finished_at is not None]
+            if not ended or ended[0].id <= self.before[work.model.name]:
+                continue
+            found[work.model.name] = ended
+            if self.report is not None:
                 await verifications.name_report(connection, ended[0].id, str(self.report.absolute()))
         return found
 

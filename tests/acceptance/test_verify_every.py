@@ -140,8 +140,11 @@ def test_a_target_that_is_away_for_a_while_is_survived_and_told_of(copied: Proje
         behind.here("verify").succeeded()
         with closing(copied.dynamodb.client()) as client:
             corrupt(client, copied.table)
-        assert behind.here("verify").code == 3
+        assert behind.here("verify", "--report", "report.html").code == 3
+        # A look at the cost verifies nothing, so there is nothing to tell.
+        behind.here("verify", "--dry-run").succeeded()
     assert hook.events == ["failure", "recovery", "differences"]
+    assert history(copied)[0]["report"] == str(copied.directory / "report.html")
     failure, recovery, differences = hook.told
     assert failure["text"] == "migrate verify: shop: not verified: the target cannot be reached or used"
     assert (failure["exit_code"], recovery["exit_code"], differences["exit_code"]) == (6, 0, 3)
@@ -221,6 +224,14 @@ def test_history_shows_both(copied: Project) -> None:
     shown_status = copied.here("status").succeeded().out
     assert "verification: differences at " in shown_status
     assert "s ago); of a part" in shown_status
+
+
+def test_a_part_is_on_record_as_one(copied: Project) -> None:
+    copied.here("verify", "customers", "--after", "3", "--until", "7").succeeded()
+    (keys,) = history(copied)
+    assert (keys["outcome"], keys["scope"]["tables"], keys["scope"]["whole"]) == ("equal", ["customers"], False)
+    assert keys["scope"]["key_range"]
+    assert "customers; keys " in copied.here("history").succeeded().out
 
 
 def test_words_that_mean_nothing(copied: Project) -> None:
