@@ -20,6 +20,8 @@ from migrator.mapping.forward import key_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy.types import TypeEngine
+
     from migrator.mapping.document import AttributeValue
     from migrator.mapping.entity import Entity
     from migrator.mapping.field import Field
@@ -219,7 +221,19 @@ def _value(pattern: Pattern, slot: Slot, row: dict[str, Any]) -> AttributeValue:
 def _equal(entity: Entity, names: tuple[str, ...], row: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
     """`column = value`, the value given as text and cast by PostgreSQL to the column's own type."""
     columns = entity.source.columns
-    return [columns[name] == sa.cast(sa.literal(key_text(row[name]), sa.Text), columns[name].type) for name in names]
+    return [columns[name] == sa.cast(sa.literal(key_text(row[name]), sa.Text), _cast(columns[name])) for name in names]
+
+
+def _cast(column: sa.Column[Any]) -> TypeEngine[Any]:
+    """The column's type without the length or scale to which a cast would cut a value: another one is then found."""
+    match column.type:
+        case sa.CHAR() | sa.Enum() | sa.Float():
+            return column.type
+        case sa.String(length=int()):
+            return sa.String()
+        case sa.Numeric():
+            return sa.Numeric()
+    return column.type
 
 
 def _key_order(entity: Entity, slot: Slot, field: Field) -> sa.ColumnElement[Any]:

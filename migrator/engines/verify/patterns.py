@@ -330,8 +330,8 @@ def _another(kind: Kind, value: RowValue) -> RowValue:
     match kind:
         case kinds.Uuid():
             return value[:-12] + hashlib.blake2b(value.encode(), digest_size=6).hexdigest()
-        case kinds.Text():
-            return f"{value}x"
+        case kinds.Text() if value:
+            return value[:-1] + ("y" if value.endswith("x") else "x")
         case kinds.Integer():
             return value - 1 if value > 0 else value + 1
     return None

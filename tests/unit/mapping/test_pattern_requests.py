@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -167,3 +168,15 @@ def test_an_instant_is_given_as_a_datetime() -> None:
     entity = Entity("E", source, Table("target", N("at")), [Item("{at:epoch}")])
     get = Get("one", "one", entity)
     assert get.request(at=datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC))["Key"] == {"at": {"N": "1.5"}}
+
+
+def test_a_value_that_its_column_is_too_short_for_is_not_cut_to_another() -> None:
+    types: dict[str, Any] = {"code": sa.String(3), "price": sa.Numeric(8, 2), "size": sa.CHAR(2)}
+    columns: list[sa.Column[Any]] = [sa.Column(name, each, primary_key=True) for name, each in types.items()]
+    source = sa.Table("source", sa.MetaData(), *columns)
+    table = Table("target", N("price"), S("SK"))
+    get = Get("one", "one", Entity("E", source, table, [Item("{price}", "{code:escape}#{size}")]))
+    assert sql(get.statement(code="abcd", price=Decimal("1.234"), size="XL")) == (
+        "WHERE source.price = CAST('1.234' AS NUMERIC) AND source.code = CAST('abcd' AS VARCHAR) "
+        "AND source.size = CAST('XL' AS CHAR(2))"
+    )
