@@ -83,16 +83,33 @@ def show(work: Work, report: Report, *, steps: bool = True) -> None:
         part = "" if report.scope == Coverage() else ", as far as was looked at"
         click.echo(f"{name}: target and source are equal{part}")
         return
-    found = [f"{report.count(verdict):,} {verdict.value}" for verdict in Verdict if report.count(verdict)]
-    if report.unjudged:
-        found.append(f"{report.unjudged:,} more that were not looked at one by one")
-    click.echo(f"{name}: {len(report.differences) + report.unjudged:,} differences: {', '.join(found) or 'no keys'}")
-    for difference in report.differences[:SHOWN]:
-        click.echo(f"  {_sentence(difference)}")
-    if len(report.differences) > SHOWN:
-        click.echo(f"  and {len(report.differences) - SHOWN:,} more; `migrate verify --json` lists them all")
+    click.echo(f"{name}: {len(report.differences) + report.unjudged:,} differences: {_found(report)}")
+    _list(report.differences)
+    if report.moving:
+        click.echo(f"{name}: {len(report.moving):,} keys are not verified, since changes of them are on their way:")
+        _list(report.moving)
     for step in next_steps(work, report) if steps else ():
         click.echo(f"next: {step}", err=True)
+
+
+def _found(report: Report) -> str:
+    """How many differences there are of each kind; wrong index keys and expiries are among them, and told apart."""
+    words = [f"{report.count(verdict):,} {verdict.value}" for verdict in Verdict if report.count(verdict)]
+    for kind, count in (
+        ("in an index key", sum(bool(each.index_keys) for each in report.differences)),
+        ("in the expiry", sum(each.ttl for each in report.differences)),
+    ):
+        words += [f"{count:,} {kind}"] if count else []
+    if report.unjudged:
+        words.append(f"{report.unjudged:,} more that were not looked at one by one")
+    return ", ".join(words) or "no keys"
+
+
+def _list(differences: Sequence[Difference]) -> None:
+    for difference in differences[:SHOWN]:
+        click.echo(f"  {_sentence(difference)}")
+    if len(differences) > SHOWN:
+        click.echo(f"  and {len(differences) - SHOWN:,} more; `migrate verify --json` lists them all")
 
 
 def _of_scope(report: Report) -> Iterator[str]:
@@ -112,7 +129,11 @@ def _sentence(difference: Difference) -> str:
         sentence += f" ({difference.entity})"
     if difference.attributes:
         sentence += f": {', '.join(_attribute(difference, name) for name in difference.attributes)}"
-    return printable(sentence if difference.reason is None else f"{sentence}: {difference.reason}")
+    if difference.reason is not None:
+        sentence += f": {difference.reason}"
+    if difference.cause is not None:
+        sentence += f"; cause: {difference.cause.value}"
+    return printable(sentence)
 
 
 def _attribute(difference: Difference, name: str) -> str:
@@ -128,6 +149,12 @@ def next_steps(work: Work, report: Report) -> Iterator[str]:
         yield f"`migrate verify --repair{_tables(work, differing)}` brings what differs in order, beside relays"
     if report.followed and any(each.entity is None for each in differing):
         yield "items that no row of the mapping can own are never touched: delete them where nobody else needs them"
+    if report.moving:
+        yield (
+            "run relays (`migrate relay`), then verify again"
+            if report.followed
+            else "from dual_write on, relays carry over what has changed (`migrate switch dual-write`)"
+        )
     if report.count(Verdict.UNVERIFIABLE):
         yield "correct the rows that cannot be verified, or their mapping"
     if report.unjudged:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.client import Client
 from migrator.engines.models import NamedModel
+from migrator.engines.verify.clocks import require_same_time
 from migrator.engines.verify.cost import cost_of, dollars, in_words
 from migrator.engines.verify.findings import Coverage, Report
 from migrator.engines.verify.judge import Judge
@@ -65,7 +66,8 @@ async def verify(  # noqa: PLR0913 - what a run is made of
         notice: is told, in sentences, what an operator should know before the reading begins.
 
     Raises:
-        ConfigurationError: the source schema is not what the mapping declares, or `prepare` has not been run.
+        ConfigurationError: the source schema is not what the mapping declares, `prepare` has not been run, or the
+            source's clock is another one than this machine's.
         LockedError: another verification of the same is under way, or what one has left is of another mapping or source
             schema, or damaged.
         SourceError, TargetError: a store cannot be reached or used.
@@ -79,6 +81,7 @@ async def verify(  # noqa: PLR0913 - what a run is made of
         stack.push_async_callback(control.close)
         await state.require(control)
         session = await asyncio.to_thread(stores.target)
+        await require_same_time(control)
         place = run.place(stack, str(session.place))
         earlier = None if place is None else await _earlier(control, place, scope, notice)
         record = Record(model, entities, report, stores.database_url)

@@ -107,7 +107,8 @@ def behind_proxy(miyabi: Migration, proxy: FaultProxy) -> Migration:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory in which temporary files are made."""
+    """The directory in which temporary files are made; commands keep how far they are in `work`, there."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("MIGRATOR_WORK_DIR", str(tmp_path / "work"))
     return tmp_path

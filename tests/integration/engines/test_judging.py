@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from migrator.engines.verify import Cause, Verdict, judge
+from migrator.engines.verify import Cause, Verdict, clocks, judge
+from migrator.errors import ConfigurationError
 from tests.integration.engines.test_relay import change, drain, follow
 from tests.integration.engines.test_verify import items_of, put
 from tests.support.corrupting import apply
@@ -16,6 +19,16 @@ from tests.support.narrow import by_value
 if TYPE_CHECKING:
     from migrator.engines.verify import Report
     from tests.support.migration import Migration
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock of this machine that is wrong by so many seconds."""
+
+    ahead: float
+
+    def time(self) -> float:
+        return time.time() + self.ahead
 
 
 @pytest.fixture
@@ -119,4 +132,15 @@ async def test_what_no_copy_has_begun_with_is_not_copied(narrow: Migration) -> N
     await change(narrow, "INSERT INTO readings VALUES (1, 'one')")
     assert found(await narrow.verify()) == [(Verdict.MISSING, Cause.NOT_COPIED)]
     await narrow.copy()
+    assert (await narrow.verify()).clean
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(4_000, "1:06:40 behind"), (-4_000, "1:06:40 ahead of")])
+async def test_clocks_that_are_apart_are_named(
+    narrow: Migration, monkeypatch: pytest.MonkeyPatch, seconds: int, words: str
+) -> None:
+    monkeypatch.setattr(clocks, "time", Clock(seconds))
+    with pytest.raises(ConfigurationError, match=f"PostgreSQL's clock is {words} this machine's"):
+        await narrow.verify()
+    monkeypatch.setattr(clocks, "time", Clock(100))
     assert (await narrow.verify()).clean
