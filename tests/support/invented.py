@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 AT = datetime(2026, 11, 21, 9, 30, 12, tzinfo=UTC)
 ROWS = {"users": 48_210, "repositories": 9_644, "issues": 120_377, "agent_executions": 310_952, "sessions": 6_018}
+ITEMS = ROWS | {"repositories": 19_288, "issues": 120_377, "agent_executions": 621_904, "sessions": 5_706}
 ENTITIES = {"users": "USER", "repositories": "REPOSITORY", "issues": "ISSUE"} | {
     "agent_executions": "AGENT_EXECUTION",
     "sessions": "SESSION",
@@ -104,12 +105,14 @@ def document(differences: Sequence[DifferenceFound] = (), *, values: bool = Fals
                 source=source,
                 target=TABLE,
                 rows=rows,
+                items=ITEMS[source],
+                expired=312 if source == "sessions" else 0,
                 differences=sum(each.entity == ENTITIES[source] for each in differences),
             )
             for source, rows in ROWS.items()
         ],
-        items_expected=806_153,
-        items_scanned=806_151,
+        items_expected=sum(ITEMS.values()),
+        items_scanned=sum(ITEMS.values()),
         expired=312,
         read_units=51_204.5,
         foreign=0,

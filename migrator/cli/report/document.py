@@ -67,6 +67,8 @@ class EntityCoverage(_Part):
     source: str
     target: str
     rows: int
+    items: int = Field(description="Items that the rows ask for.")
+    expired: int = Field(description="Rows past their expiry: their items may be there or not.")
     differences: int = Field(description="Those that are named.")
 
 

@@ -140,6 +140,8 @@ def _entities(work: Work, report: Report) -> list[EntityCoverage]:
             source=entity.source_name,
             target=entity.table.name,
             rows=report.rows.get(entity.source_name, 0),
+            items=report.items.get(entity.source_name, 0),
+            expired=report.past.get(entity.source_name, 0),
             differences=sum(each.entity == entity.name for each in report.differences),
         )
         for entity in work.entities

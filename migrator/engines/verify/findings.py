@@ -116,10 +116,11 @@ class Report:
 
     rows: dict[str, int] = field(default_factory=dict)
     """Rows read, by source table."""
-    items_expected: int = 0
+    items: dict[str, int] = field(default_factory=dict)
+    """Items that the rows ask for, by source table."""
+    past: dict[str, int] = field(default_factory=dict)
+    """Rows past their TTL, by source table: their items may be there or not."""
     items_scanned: int = 0
-    expired: int = 0
-    """Rows past their TTL: their items may be there or not."""
     foreign: int = 0
     """Items that are declared not to be of the model: nothing is said of them."""
     read_units: float = 0.0
@@ -142,6 +143,16 @@ class Report:
     """The number under which the verification is on record in the source."""
 
     @property
+    def items_expected(self) -> int:
+        """Items that all rows ask for."""
+        return sum(self.items.values())
+
+    @property
+    def expired(self) -> int:
+        """Rows past their TTL, of all tables."""
+        return sum(self.past.values())
+
+    @property
     def clean(self) -> bool:
         """Whether target and source hold the same."""
         alike = all(not parity.differs and not parity.unsettled for parity in self.parities)
@@ -156,11 +167,10 @@ class Report:
 
     def add(self, other: Report) -> None:
         """Takes up what another process has read."""
-        for source, rows in other.rows.items():
-            self.rows[source] = self.rows.get(source, 0) + rows
-        self.items_expected += other.items_expected
+        for mine, theirs in ((self.rows, other.rows), (self.items, other.items), (self.past, other.past)):
+            for source, number in theirs.items():
+                mine[source] = mine.get(source, 0) + number
         self.items_scanned += other.items_scanned
-        self.expired += other.expired
         self.read_units += other.read_units
         self.unjudged += other.unjudged
         for difference in other.differences:

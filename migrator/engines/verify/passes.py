@@ -55,8 +55,9 @@ class SourcePass:
     def _take(self, records: Sequence[Record]) -> None:
         heard = self._witness.testify(records, self._now)
         self._spill.add("source", heard.testimonies)
-        self._report.items_expected += len(heard.testimonies)
-        self._report.expired += heard.expired
+        name, report = self.entity.source_name, self._report
+        report.items[name] = report.items.get(name, 0) + len(heard.testimonies)
+        report.past[name] = report.past.get(name, 0) + heard.expired
         failures = {self._source.key_of(record): reason for record, reason in heard.failures}
         for record in records[-self._seen % LED_BACK :: LED_BACK]:
             reason = self._loss(record)
@@ -65,7 +66,7 @@ class SourcePass:
         for key, reason in failures.items():
             self._unverifiable(key, reason)
         self._seen += len(records)
-        self._report.rows[self.entity.source_name] = self._seen
+        report.rows[name] = self._seen
 
     def _loss(self, record: Record) -> str | None:
         """Why a row does not come back from its items, if it has any and does not."""

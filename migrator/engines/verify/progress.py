@@ -23,7 +23,7 @@ PREFIX: Final = "progress-"
 _SECONDS_BETWEEN: Final = 2.0
 _SHARE: Final = 0.02
 """Of the time, at most, that saving may take."""
-_COUNTED: Final = ("rows", "items_expected", "items_scanned", "expired", "read_units", "unjudged")
+_COUNTED: Final = ("rows", "items", "past", "items_scanned", "read_units", "unjudged")
 
 
 @dataclass(frozen=True)
