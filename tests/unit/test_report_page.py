@@ -55,6 +55,11 @@ def test_differences_are_grouped_and_the_repair_is_named() -> None:
     assert "values are not." in page
 
 
+def test_index_keys_and_the_expiry_are_told_apart() -> None:
+    page = rendered(document([different(1).model_copy(update={"ttl": True})]))
+    assert '<span class="mono">GSI1SK</span> (index key); the expiry is among them' in page
+
+
 def test_values_are_shown_where_they_were_asked_for_and_the_file_is_marked() -> None:
     page = rendered(document([different(1, values=True)], values=True))
     assert "This file holds data of the application" in page

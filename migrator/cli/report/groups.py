@@ -36,11 +36,12 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Line:
-    """One difference."""
+    """One difference; `expiry` says whether that is among its attributes."""
 
     key: list[tuple[str, str]]
     attributes: list[Attribute]
     more: int
+    expiry: bool
     reason: str | None
 
 
@@ -89,6 +90,7 @@ def _line(difference: DifferenceFound) -> Line:
         [(name, _cut(value)) for name, value in difference.key.items()],
         [_attribute(difference, name) for name in named],
         len(difference.attributes) - len(named),
+        difference.ttl,
         None if difference.reason is None else _cut(difference.reason),
     )
 
