@@ -60,7 +60,7 @@ def tell_cost(works: Sequence[Work], stores: Stores, scope: Scope, *, as_json: b
             {"name": work.model.name, "foreseen_units": report.cost.foreseen_units, "dollars": report.cost.dollars}
         )
     if as_json:
-        print_json({"models": told})
+        print_json({"costs": told})
 
 
 def show(work: Work, report: Report, *, steps: bool = True) -> None:
