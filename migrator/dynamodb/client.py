@@ -9,7 +9,7 @@ import asyncio
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import orjson
 
@@ -29,11 +29,13 @@ from migrator.dynamodb.signing import Signer
 from migrator.dynamodb.transport import HttpTransport, Request, Response, Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from migrator.dynamodb.session import Session
 
 _HTTP_OK: Final = 200
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(slots=True)
@@ -105,11 +107,28 @@ class Client:
         deadline: float | None = None,
         paced: bool = False,
     ) -> dict[str, Any]:
-        """Performs an operation and returns DynamoDB's answer, parsed.
+        """Performs an operation and returns DynamoDB's answer, parsed to plain dicts and lists.
+
+        All else is as in `parsed`.
+        """
+        return await self.parsed(operation, body, _object, table=table, deadline=deadline, paced=paced)
+
+    async def parsed(
+        self,
+        operation: str,
+        body: bytes,
+        parse: Callable[[bytes], _Answer],
+        *,
+        table: str | None = None,
+        deadline: float | None = None,
+        paced: bool = False,
+    ) -> _Answer:
+        """Performs an operation and returns DynamoDB's answer as it is parsed.
 
         Args:
             operation: DynamoDB's name of it: `BatchWriteItem`.
             body: the request as JSON.
+            parse: reads the JSON of an answer that is not an error; raises ValueError where it is none.
             table: the table concerned, for messages.
             deadline: a moment of the running loop's `time()`; nothing is sent after it.
             paced: the caller keeps a pace, so that a throttled request is its to send again, and is raised at once.
@@ -125,7 +144,7 @@ class Client:
         last: TransientError | None = None
         while True:
             try:
-                return read_answer(attempt, await self._send(attempt, body, patience.deadline))
+                return read_answer(attempt, await self._send(attempt, body, patience.deadline), parse)
             except TransientError as error:
                 if paced and isinstance(error, ThrottledError):
                     self.counts.retries[error.reason] += 1
@@ -155,12 +174,20 @@ class Client:
             return await self._transport(Request(attempt.operation, headers, body, timeout))
 
 
-def read_answer(attempt: Attempt, response: Response) -> dict[str, Any]:
+def _object(body: bytes) -> dict[str, Any]:
+    """A JSON object."""
+    answer = orjson.loads(body)
+    if not isinstance(answer, dict):
+        raise ValueError  # noqa: TRY004 - what is wrong is the answer
+    return answer
+
+
+def read_answer(attempt: Attempt, response: Response, parse: Callable[[bytes], _Answer]) -> _Answer:
     """The answer, parsed, after its status and checksum have been looked at.
 
     Raises:
         CorruptedAnswerError: the body's CRC32 is not the one that `x-amz-crc32` states.
-        AnswerError, NotDynamoDBError: see `Client.call`.
+        AnswerError, NotDynamoDBError: see `Client.parsed`.
     """
     body = response.body
     checksum = response.headers.get("x-amz-crc32")
@@ -169,12 +196,9 @@ def read_answer(attempt: Attempt, response: Response) -> dict[str, Any]:
     if response.status != _HTTP_OK:
         raise explained(error_of_answer(attempt, response.status, body), response.headers.get("date"))
     try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        return parse(body)
+    except ValueError as error:
         raise not_dynamodb(attempt) from error
-    if not isinstance(answer, dict):
-        raise not_dynamodb(attempt)
-    return answer
 
 
 def _gave_up(attempt: Attempt, patience: Patience, last: TransientError) -> GaveUpError:

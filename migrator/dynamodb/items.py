@@ -57,7 +57,7 @@ async def batch_get(
 
 async def batch_read(
     client: Client, table_name: str, keys: Sequence[WireItem], *, consistent: bool = True, pace: Pace | None = None
-) -> Page:
+) -> Page[WireItem]:
     """As `batch_get`, of at most 100 keys, with the read units that it consumed.
 
     Args:
@@ -77,7 +77,7 @@ async def batch_read(
     return page
 
 
-async def _get_all(client: Client, table_name: str, keys: list[WireItem], asked: dict[str, Any]) -> Page:
+async def _get_all(client: Client, table_name: str, keys: list[WireItem], asked: dict[str, Any]) -> Page[WireItem]:
     """The items of up to 100 keys; keys that DynamoDB leaves unprocessed are asked for again."""
     found: list[WireItem] = []
     consumed = 0.0
@@ -113,6 +113,6 @@ async def delete_item(client: Client, table_name: str, key: WireItem) -> None:
     await client.call("DeleteItem", orjson.dumps({"TableName": table_name, "Key": key}), table=table_name)
 
 
-def query(client: Client, request: Mapping[str, Any]) -> AsyncIterator[Page]:
+def query(client: Client, request: Mapping[str, Any]) -> AsyncIterator[Page[WireItem]]:
     """Yields the pages of a Query, given as DynamoDB's own parameters (`TableName`, `KeyConditionExpression`, ...)."""
     return pages(client, "Query", request)

@@ -25,7 +25,8 @@ def scan(  # noqa: PLR0913 - Scan's own parameters
     start_key: WireItem | None = None,
     limit: int | None = None,
     pace: Pace | None = None,
-) -> AsyncIterator[Page]:
+    form: Any = None,  # noqa: ANN401 - a type
+) -> AsyncIterator[Page[Any]]:
     """Yields the pages of one segment of a table; together the segments hold every item once.
 
     Args:
@@ -37,6 +38,7 @@ def scan(  # noqa: PLR0913 - Scan's own parameters
         start_key: `last_key` of the page after which to go on.
         limit: items per page; None for as many as DynamoDB gives (1 MB).
         pace: the table's read units per second, shared by the segments that are given it.
+        form: a type of msgspec's that items are read as, all of a page or none of it; None for plain dicts.
     """
     request: dict[str, Any] = {
         "TableName": table_name,
@@ -48,4 +50,4 @@ def scan(  # noqa: PLR0913 - Scan's own parameters
         request["ExclusiveStartKey"] = start_key
     if limit is not None:
         request["Limit"] = limit
-    return pages(client, "Scan", request, pace=pace)
+    return pages(client, "Scan", request, pace=pace, form=form)

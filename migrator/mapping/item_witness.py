@@ -7,11 +7,15 @@ nothing (None), which no row says.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+import orjson
 
 from migrator.mapping.errors import Unfit
 from migrator.mapping.generated import Generated
 from migrator.mapping.item_code import HELPERS, ItemCode, choice
+from migrator.mapping.item_form import form_of_items
 from migrator.mapping.ownership import key_values
 from migrator.mapping.testimony import item_testimony, key_line
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
     from migrator.mapping.entity import Entity
     from migrator.mapping.forward import WireItem
+    from migrator.mapping.item_form import ItemForm
     from migrator.mapping.plan import BoundItem
     from migrator.mapping.table import Table
     from migrator.mapping.testimony import KeyLine, Testimony
@@ -37,18 +42,39 @@ class ItemWitness:
         self.table = table
         self.doubted = 0
         self._entities = {entity.name: entity for entity in entities}
+        form = form_of_items(table, entities)
+        self.form = form.type
+        self._decode = msgspec.json.Decoder(form.type).decode
         generated = Generated(f"item witness of {table.name!a}", dict(HELPERS))
-        _generate(generated, table, entities)
+        _generate(generated, table, entities, form)
         self.source_code = generated.source
         self._testify: Callable[..., list[WireItem]] = generated.function("testify")
 
-    def testify(self, items: Iterable[WireItem], now: int) -> list[Statement]:
-        """Key and testimony of each item, at `now` in Unix seconds: not of tombstones, nor of items past their TTL."""
+    def testify(self, items: Iterable[Any], now: int) -> list[Statement]:
+        """Key and testimony of each item, at `now` in Unix seconds: not of tombstones, nor of items past their TTL.
+
+        Items come in the table's `form`, or as the wire has them where they fit none.
+        """
         statements: list[Statement] = []
-        doubtful = self._testify(items, now, statements.append)
+        formed: list[Any] = []
+        doubtful: list[WireItem] = []
+        for item in items:
+            if type(item) is not dict:
+                formed.append(item)
+                continue
+            try:
+                formed.append(self._decode(orjson.dumps(item)))
+            except msgspec.ValidationError:
+                doubtful.append(item)
+        doubtful += map(_plain, self._testify(formed, now, statements.append))
+        doubtful = [item for item in doubtful if "_del" not in item and not self._past(item, now)]
         self.doubted += len(doubtful)
         statements += [(key_line(item, self.table.key_attributes), self._read(item)) for item in doubtful]
         return statements
+
+    def _past(self, item: WireItem, now: int) -> bool:
+        # A TTL that is no Number is none to DynamoDB.
+        return self.table.ttl in item and past(item[self.table.ttl].get("N", ""), now)
 
     def _read(self, item: WireItem) -> Testimony | None:
         """The readable path for one item."""
@@ -68,6 +94,12 @@ class ItemWitness:
         return ((entity, bound) for entity in entities for bound in entity.plan.items)
 
 
+def _plain(item: Any) -> WireItem:  # noqa: ANN401 - a form is a type made at run time
+    """An item in its table's form, as the wire has it."""
+    plain: WireItem = orjson.loads(msgspec.json.encode(item))
+    return plain
+
+
 def past(until: str, now: int) -> bool:
     """Whether a TTL, as its Number's text, has been reached."""
     try:
@@ -76,33 +108,37 @@ def past(until: str, now: int) -> bool:
         return False
 
 
-def _generate(generated: Generated, table: Table, entities: Sequence[Entity]) -> None:
+def _generate(generated: Generated, table: Table, entities: Sequence[Entity], form: ItemForm) -> None:
     """The functions of all items, and `testify`, which hands each item to its own."""
     names: dict[str, list[tuple[str, BoundItem]]] = {}
     for number, entity in enumerate(entities):
         names[entity.name] = [(f"e{number}_{bound.number}", bound) for bound in entity.plan.items]
         for name, bound in names[entity.name]:
-            ItemCode(generated, name, entity, bound)
+            ItemCode(generated, name, entity, bound, form)
     if table.discriminator is None:
-        function = _one_of(generated, "any_item", [candidate for each in names.values() for candidate in each])
+        function = _one_of(generated, "any_item", [candidate for each in names.values() for candidate in each], form)
         decode = f"{function}(item)"
     else:
         by_name = ", ".join(
-            f"{name!r}: {_one_of(generated, f'{each[0][0]}_or_other', each)}" for name, each in names.items() if each
+            f"{name!r}: {_one_of(generated, f'{each[0][0]}_or_other', each, form)}"
+            for name, each in names.items()
+            if each
         )
         generated.add(0, f"decoders = {{{by_name}}}")
-        decode = f'decoders[item[{table.discriminator!r}]["S"]](item)'
+        decode = f"decoders[item.{form.field[table.discriminator]}.S](item)"
     key = ", ".join(
-        f'{{"N": number(item[{key.name!r}]["N"])}}' if key.type == "N" else f"item[{key.name!r}]"
+        f'{{"N": number(item.{form.field[key.name]}.N)}}'
+        if key.type == "N"
+        else f"{{{key.type!r}: item.{form.field[key.name]}.{key.type}}}"
         for key in table.key_attributes
     )
     generated.names["past"] = past
     generated.add(0, "def testify(items, now, append):")
     generated.add(1, "doubtful = []", "for item in items:")
-    generated.add(2, 'if "_del" in item: continue')
+    generated.add(2, f"if item.{form.field['_del']} is not None: continue")
     if table.ttl is not None:
-        # A TTL that is no Number is none to DynamoDB.
-        generated.add(2, f'if {table.ttl!r} in item and past(item[{table.ttl!r}].get("N", ""), now): continue')
+        until = f"item.{form.field[table.ttl]}"
+        generated.add(2, f"if {until} is not None and past({until}.N, now): continue")
     generated.add(2, "try:")
     generated.add(3, f"append((dumps(({key},)), {decode}))")
     generated.add(2, "except doubts:")
@@ -110,9 +146,9 @@ def _generate(generated: Generated, table: Table, entities: Sequence[Entity]) ->
     generated.add(1, "return doubtful")
 
 
-def _one_of(generated: Generated, name: str, candidates: Sequence[tuple[str, BoundItem]]) -> str:
+def _one_of(generated: Generated, name: str, candidates: Sequence[tuple[str, BoundItem]], form: ItemForm) -> str:
     """The name of the function that decodes an item which is one of these."""
     if len(candidates) == 1:
         return candidates[0][0]
-    choice(generated, name, candidates)
+    choice(generated, name, candidates, form)
     return name

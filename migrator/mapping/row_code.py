@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from migrator.mapping.plan import BoundAttribute, BoundIndex, BoundItem, Slot
 
 _UTF8_MAX: Final = 4
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - what it is taken from has no zone either
 
 
 class Doubt(Exception):  # noqa: N818 - a signal between the two paths, never seen outside
@@ -81,7 +80,11 @@ class RowCode:
         if ttl is None:
             return
         name = self._variables[ttl.column.name]
-        seconds = name if isinstance(self.plan.kinds[ttl.column.name], kinds.Integer) else f"unix_seconds({name})"
+        seconds = (
+            name
+            if isinstance(self.plan.kinds[ttl.column.name], kinds.Integer)
+            else f"(instant({name}[:19]) - epoch) // second"
+        )
         after = ttl.after // timedelta(seconds=1)
         if ttl.column.name in self.plan.nullable:
             self._lines += [
@@ -236,12 +239,6 @@ class RowCode:
         return f"({value} is not None and {value} {among})"
 
 
-def _unix_seconds(text: str) -> int:
-    """Unix seconds of an instant as PostgreSQL prints it, without its fraction."""
-    since = datetime.fromisoformat(text[:19]) - _EPOCH
-    return since.days * 86_400 + since.seconds
-
-
 def _judged(kind: kinds.Kind, value: Any) -> word.Word:  # noqa: ANN401 - a row's value
     """A value's word, for kinds with values that no item holds."""
     made = word.word_of_value(kind, value)
@@ -274,5 +271,7 @@ _HELPERS: Final = {
     "document_of_plain": word.document_of_plain,
     "judged": _judged,
     "as_read": _as_read,
-    "unix_seconds": _unix_seconds,
+    "instant": datetime.fromisoformat,
+    "epoch": datetime(1970, 1, 1),  # noqa: DTZ001 - what it is taken from has no zone either
+    "second": timedelta(seconds=1),
 }

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from migrator.postgres.rows import Key, RowSource
 
 # Few enough to be still in the processor's cache when they are spilled.
-_PAGE_ROWS: Final = 250
-LED_BACK: Final = 256
+_PAGE_ROWS: Final = 500
+LED_BACK: Final = 1024
 """One row in so many, from the first on, is led back from its items in full: the witnesses compare values, and that a
 key template gives its columns back is a property of the mapping, not of a row (lint holds it to be so)."""
 
@@ -110,6 +110,7 @@ class TargetPass:
             consistent=False,
             start_key=segment.start,
             pace=pace,
+            form=self._witness.form,
         )
         async for page in pages:
             self._report.read_units += page.consumed
