@@ -113,13 +113,16 @@ class BatchWriter:
         """About how many items the table takes in this time, as far as its pace is known yet."""
         return int(self._pace.rate * seconds / self._units_per_item)
 
-    async def write(self, items: Sequence[bytes], *, deadline: float | None = None) -> Written:
+    async def write(
+        self, items: Sequence[bytes], *, deadline: float | None = None, begun: asyncio.Event | None = None
+    ) -> Written:
         """Writes every item that DynamoDB takes, over whatever its key holds.
 
         Args:
             items: JSON text of one item each, `{"PK":{"S":"USER#1"},...}`, with keys that differ from each other.
             deadline: a moment of the running loop's `time()` after which nothing is sent. In any case attempts end when
                 the table has taken nothing for the client's `patience`.
+            begun: is set when no item waits to be sent for the first time, so that others may be.
 
         Raises:
             TooSlowError: the deadline passed while the table still took items.
@@ -131,16 +134,17 @@ class BatchWriter:
         portions = self._portions(items)
         workers = min(_IN_FLIGHT, self._client.max_in_flight, -(-len(items) // _ITEMS_PER_REQUEST))
         try:
-            await _side_by_side(self._work(portions, job) for _ in range(workers))
+            await _side_by_side(self._work(portions, job, begun or asyncio.Event()) for _ in range(workers))
         except GaveUpError as error:
             slow = loop.time() >= job.deadline and self._accepted_at > job.began
             kind = TooSlowError if slow else GaveUpError
             raise kind(error.what, safe=error.safe or _SAFE, next_step=error.next_step) from error
         return job.written
 
-    async def _work(self, portions: Iterator[Sequence[bytes]], job: Job) -> None:
+    async def _work(self, portions: Iterator[Sequence[bytes]], job: Job, begun: asyncio.Event) -> None:
         for portion in portions:
             await self._put(portion, job)
+        begun.set()
 
     def _portions(self, items: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         """The items in portions for one request each, as large as the pace is when each is taken."""

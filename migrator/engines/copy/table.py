@@ -36,8 +36,8 @@ _FIRST_ROWS: Final = 50
 _PAGE_SECONDS: Final = 4.0
 """A page holds what the target takes in this time at most. About eight pages share it, so that each is written within
 half a minute, far from its deadline."""
-_WRITES_IN_FLIGHT: Final = 2
-"""Pages of one range that may be on their way at once: one is written while the next is read and encoded."""
+_PAGES_IN_FLIGHT: Final = 6
+"""Pages of one range that may be on their way at once: one is read while another is sent, and others are answered."""
 
 
 @dataclass(slots=True)
@@ -49,6 +49,7 @@ class _Page:
     encoded: Encoded
     deadline: float
     writing: asyncio.Task[Written]
+    begun: asyncio.Event
     done: bool
 
     @property
@@ -119,7 +120,10 @@ class TableCopy:
                     page = await self._start(after, at.upper, sending)
                     pending.append(page)
                     after, done = page.last, page.done
-                while pending and (done or self._brake.is_on or len(pending) >= _WRITES_IN_FLIGHT):
+                await _sent(pending)
+                while pending and (
+                    done or self._brake.is_on or pending[0].writing.done() or len(pending) >= _PAGES_IN_FLIGHT
+                ):
                     try:
                         at, sending = await self._settle(at, pending[0], settled)
                         pending.popleft()
@@ -156,8 +160,12 @@ class TableCopy:
                 page = await self._source.page(connection, after, until, rows)
         encoded = self._encoder.encode(page.records, self._now())
         deadline = sending + self._request_seconds
-        writing = asyncio.create_task(self._writer.write(_with(encoded.items, version), deadline=deadline))
-        return _Page(page.last, page.records, encoded, deadline, writing, len(page.records) < rows)
+        begun = asyncio.Event()
+        write = self._writer.write(_with(encoded.items, version), deadline=deadline, begun=begun)
+        writing = asyncio.create_task(write)
+        # One that fails before all was sent is waited for no longer either.
+        writing.add_done_callback(lambda _: begun.set())
+        return _Page(page.last, page.records, encoded, deadline, writing, begun, len(page.records) < rows)
 
     async def _announce(self, number: int) -> float:
         """Notes that something is about to be sent; returns the moment from which its deadline is counted."""
@@ -234,6 +242,12 @@ class TableCopy:
 
 def _with(items: Sequence[bytes], version: int | None) -> Sequence[bytes]:
     return items if version is None else [versioned(item, version) for item in items]
+
+
+async def _sent(pages: deque[_Page]) -> None:
+    """Waits until of all but the last page nothing is still to be sent: what is read ahead only grows old."""
+    if len(pages) > 1:
+        await pages[-2].begun.wait()
 
 
 async def _give_up(pages: deque[_Page]) -> None:
