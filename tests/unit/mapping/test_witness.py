@@ -67,7 +67,9 @@ def test_ordinary_rows_and_items_leave_no_doubt(data: st.DataObject) -> None:
     witness.testify(items, FOREVER)
     envelope = entity.table.envelope
     # An attribute's name with a quote, a backslash or a control character has no form.
-    doubted = sum(any(json.dumps(name, ensure_ascii=False) != f'"{name}"' for name in names(item, envelope)) for item in items)
+    doubted = sum(
+        any(json.dumps(name, ensure_ascii=False) != f'"{name}"' for name in names(item, envelope)) for item in items
+    )
     assert (heard.doubted, witness.doubted) == (0, doubted)
     assert heard.failures == []
 
