@@ -33,9 +33,9 @@ from migrator.dynamodb.pacing import Pace
 from migrator.engines.collector import seldom_collected
 from migrator.engines.stores import Stores
 from migrator.engines.verify.findings import Report
-from migrator.engines.verify.passes import SourcePass, TargetPass
-from migrator.engines.verify.spill import Spill, Spiller
-from migrator.engines.verify.tasks import Segment
+from migrator.engines.verify.reading.passes import SourcePass, TargetPass
+from migrator.engines.verify.reading.spill import Spill, Spiller
+from migrator.engines.verify.reading.tasks import Segment
 from migrator.mapping import forward
 from migrator.mapping.word import number
 from migrator.postgres import catalog

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import rich_click as click
 
 from migrator.cli.output import print_table, printable
-from migrator.engines.verify.patterns import QUESTIONS
+from migrator.engines.verify.patterns.asking import QUESTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,11 +11,11 @@ What differs can be repaired: a mark is made for it as if it had changed just no
 
 from __future__ import annotations
 
-from migrator.engines.verify.crew import Read
 from migrator.engines.verify.findings import Cause, Cost, Coverage, Difference, Parity, Report, Verdict
 from migrator.engines.verify.job import foresee, verify
-from migrator.engines.verify.repair import Repaired, repair
-from migrator.engines.verify.resync import Outlook, accept, look
+from migrator.engines.verify.reading.crew import Read
+from migrator.engines.verify.repairing.repair import Repaired, repair
+from migrator.engines.verify.repairing.resync import Outlook, accept, look
 from migrator.engines.verify.scope import Scope
 from migrator.engines.verify.suspects import Suspects
 

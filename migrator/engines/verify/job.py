@@ -15,26 +15,27 @@ from migrator.engines.models import NamedModel
 from migrator.engines.verify.clocks import require_same_time
 from migrator.engines.verify.cost import cost_of, dollars, in_words
 from migrator.engines.verify.findings import Coverage, Report
-from migrator.engines.verify.judge import Judge
+from migrator.engines.verify.judging.judge import Judge
 from migrator.engines.verify.narrow import Narrow, confidence, narrowed
 from migrator.engines.verify.party import Party
-from migrator.engines.verify.patterns import Asking, ask_all
-from migrator.engines.verify.reading import Reading
+from migrator.engines.verify.patterns.asking import Asking, ask_all
+from migrator.engines.verify.reading.course import Reading
+from migrator.engines.verify.reading.workplace import OLDEST, place_for
 from migrator.engines.verify.record import Record
-from migrator.engines.verify.resync import unfollowed
-from migrator.engines.verify.workplace import OLDEST, place_for
+from migrator.engines.verify.repairing.resync import unfollowed
 from migrator.postgres import catalog, checkpoints, state, verifications
 from migrator.postgres.address import parse
 from migrator.postgres.connection import connect, pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from migrator.engines.stores import Stores
-    from migrator.engines.verify.crew import Read
+    from migrator.engines.verify.reading.crew import Read
+    from migrator.engines.verify.reading.spill import Mismatch
+    from migrator.engines.verify.reading.workplace import Plan, Workplace
     from migrator.engines.verify.scope import Scope
     from migrator.engines.verify.suspects import Suspects
-    from migrator.engines.verify.workplace import Plan, Workplace
     from migrator.mapping import Entity, Model, Table
     from migrator.postgres.connection import Connection, Pool
     from migrator.reconcile import Lookup
@@ -95,9 +96,8 @@ async def verify(  # noqa: PLR0913 - what a run is made of
         spills = await reading.read(plan, stack, report, listener)
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="verify", size=_SESSIONS))
         report.spilled = sum(spill.bytes_on_disk for spill in spills.values())
-        for party, judge in zip(parties, await run.judges(control, client, sessions, parties), strict=True):
-            mismatches = spills[party.table.name].mismatches()
-            await party.judge(mismatches, judge, report, suspects, narrowed=narrow.asked)
+        found = [(party, spills[party.table.name].mismatches()) for party in parties]
+        await run.judge(control, client, sessions, found, suspects, narrowed=narrow.asked)
         await run.ask(control, client, sessions, parties, started)
         run.conclude(parties, narrow, time.monotonic() - began)
         if place is not None:
@@ -184,14 +184,23 @@ class _Run:
             return earlier
         return await reading.plan(control, basis, started)
 
-    async def judges(
-        self, control: Connection, client: Client, sessions: Pool, parties: Sequence[Party]
-    ) -> list[Judge]:
-        """Who judges suspects, of each table."""
+    async def judge(
+        self,
+        control: Connection,
+        client: Client,
+        sessions: Pool,
+        found: Sequence[tuple[Party, Iterator[Mismatch]]],
+        suspects: Suspects | None,
+        *,
+        narrowed: bool,
+    ) -> None:
+        """Judges what does not match in each table; `suspects` is given what a repair could put right."""
         # Since the reading began, rows may have expired, and DynamoDB may have deleted what has.
         now = int((await verifications.now(control)).timestamp())
-        uncopied = await _uncopied(control, self.model, parties)
-        return [Judge(each.table, each.lookups, client, sessions, now, uncopied=uncopied) for each in parties]
+        uncopied = await _uncopied(control, self.model, [party for party, _ in found])
+        for party, mismatches in found:
+            judge = Judge(party.table, party.lookups, client, sessions, now, uncopied=uncopied)
+            await party.judge(mismatches, judge, self.report, suspects, narrowed=narrowed)
 
     async def ask(
         self, control: Connection, client: Client, sessions: Pool, parties: Sequence[Party], started: datetime

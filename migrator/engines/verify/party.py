@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from migrator.engines.stores import live_table
-from migrator.engines.verify.expected import SEVERAL_ROWS
 from migrator.engines.verify.findings import Difference, Verdict
-from migrator.engines.verify.judge import BATCH, Judge, Looked
+from migrator.engines.verify.judging.expected import SEVERAL_ROWS
+from migrator.engines.verify.judging.judge import BATCH, Judge, Looked
 from migrator.mapping import claims
 from migrator.postgres import catalog
 from migrator.reconcile import Lookup
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from migrator.engines.verify.findings import Report
-    from migrator.engines.verify.spill import Mismatch
+    from migrator.engines.verify.reading.spill import Mismatch
     from migrator.engines.verify.suspects import Suspects
     from migrator.mapping import Entity, Model, Table
     from migrator.postgres.connection import Connection

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from migrator.engines.verify.cost import READ_DOLLARS
-from migrator.engines.verify.patterns import QUESTIONS
+from migrator.engines.verify.patterns.asking import QUESTIONS
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from migrator.engines.verify.spill import explained
+from migrator.engines.verify.reading.spill import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from migrator.engines.verify import Cause, Verdict, clocks, judge
+from migrator.engines.verify import Cause, Verdict, clocks
+from migrator.engines.verify.judging import judge
 from migrator.errors import ConfigurationError
 from tests.integration.engines.test_relay import change, drain, follow
 from tests.integration.engines.test_verify import items_of, put

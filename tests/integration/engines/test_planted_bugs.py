@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from migrator.engines.verify import Verdict, patterns
-from migrator.engines.verify.judge import DISAGREEMENT
+from migrator.engines.verify import Verdict
+from migrator.engines.verify.judging.judge import DISAGREEMENT
+from migrator.engines.verify.patterns import asking
 from migrator.mapping.kind import Instant
 from tests.support.planted import BUGS, in_encoder, in_testimonies
 
@@ -71,7 +72,7 @@ async def test_a_bug_of_both_testimonies_is_found_by_the_inverse(
     miyabi: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What no testimony tells of, the items that access patterns give back do."""
-    monkeypatch.setattr(patterns, "PAUSES", (0.05,) * len(patterns.PAUSES))
+    monkeypatch.setattr(asking, "PAUSES", (0.05,) * len(asking.PAUSES))
     async with miyabi.session() as session:
         await session.execute(DROPPED.rows)
     with in_encoder(DROPPED.pattern, DROPPED.replacement):

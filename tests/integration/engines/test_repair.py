@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from migrator.engines.relay import Limits, Silent, relay
-from migrator.engines.verify import Scope, Suspects, Verdict, accept, judge, look, party, repair, verify
+from migrator.engines.verify import Scope, Suspects, Verdict, accept, look, party, repair, verify
+from migrator.engines.verify.judging import judge
 from migrator.errors import GateError, TargetError
 from migrator.mapping import forward
 from migrator.postgres import capture, phases

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from migrator.engines.verify import spill as spill_of_verify
-from migrator.engines.verify.spill import SIDES, Mismatch, Side, Spill, Spiller
+from migrator.engines.verify.reading import spill as spill_of_verify
+from migrator.engines.verify.reading.spill import SIDES, Mismatch, Side, Spill, Spiller
 from migrator.errors import MigratorError
 
 if TYPE_CHECKING:

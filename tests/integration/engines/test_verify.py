@@ -15,7 +15,8 @@ import pytest
 
 from migrator.dynamodb.client import Client
 from migrator.engines.copy import table as copy_of_table
-from migrator.engines.verify import Cause, Verdict, crew, party
+from migrator.engines.verify import Cause, Verdict, party
+from migrator.engines.verify.reading import crew
 from migrator.errors import ConfigurationError, SourceError, TargetError
 from migrator.mapping import Computed, Encoder, Model, forward, owned_keys
 from migrator.postgres import verifications

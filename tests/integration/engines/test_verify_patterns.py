@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from migrator.engines.verify import patterns
 from migrator.mapping import Model, forward
 from tests.support.corrupting import apply
 

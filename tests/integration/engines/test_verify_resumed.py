@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from migrator.engines import verify
-from migrator.engines.verify.workplace import Workplace
+from migrator.engines.verify.reading.workplace import Workplace
 from migrator.errors import LockedError
 from tests.integration.engines.test_verify import delete, items_of
 from tests.support.faults import Delay, Stall
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from migrator.engines.verify.workplace import Left
+    from migrator.engines.verify.reading.workplace import Left
     from tests.support.fault_proxy import FaultProxy
     from tests.support.migration import Migration
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from migrator.engines.processes import share_out
-from migrator.engines.verify import crew, reading
-from migrator.engines.verify import tasks as tasks_of_verify
+from migrator.engines.verify.reading import crew, reading
+from migrator.engines.verify.reading import tasks as tasks_of_verify
 from migrator.errors import MigratorError, TargetError
 from tests.integration.engines.test_verify import delete, items_of, left_in, put
 from tests.support.faults import Refuse, Stall

@@ -12,9 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from migrator.dynamodb import Client
-from migrator.engines.verify import Cause, Verdict, judge
-from migrator.engines.verify.expected import Snapshots
-from migrator.engines.verify.judge import DISAGREEMENT, Judge
+from migrator.engines.verify import Cause, Verdict
+from migrator.engines.verify.judging import judge
+from migrator.engines.verify.judging.expected import Snapshots
+from migrator.engines.verify.judging.judge import DISAGREEMENT, Judge
 from migrator.mapping import ItemWitness, claims, forward
 from migrator.mapping.testimony import key_line
 from migrator.postgres.catalog import LiveTable
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from migrator.dynamodb import Response
     from migrator.dynamodb.transport import Request
     from migrator.engines.verify import Difference
-    from migrator.engines.verify.expected import Expected
+    from migrator.engines.verify.judging.expected import Expected
     from migrator.mapping import Row, WireItem
 
 ROW: Row = {"id": "1", "note": "as it is"}

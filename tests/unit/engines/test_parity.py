@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mappings.miyabi import MODEL
-from migrator.engines.verify.parity import Answer, Comparison
+from migrator.engines.verify.patterns.parity import Answer, Comparison
 from migrator.mapping import forward
 
 if TYPE_CHECKING:

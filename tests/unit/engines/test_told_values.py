@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from migrator.engines.verify.values import LONGEST, WITHHELD, told
+from migrator.engines.verify.judging.values import LONGEST, WITHHELD, told
 from migrator.mapping import ALL, Attribute, Entity, Item, S, Table
 
 if TYPE_CHECKING:

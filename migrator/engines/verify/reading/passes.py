@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from migrator.dynamodb.client import Client
     from migrator.dynamodb.pacing import Pace
     from migrator.engines.verify.findings import Report
-    from migrator.engines.verify.spill import Spiller
-    from migrator.engines.verify.tasks import Segment
+    from migrator.engines.verify.reading.spill import Spiller
+    from migrator.engines.verify.reading.tasks import Segment
     from migrator.mapping import Entity, Table, WireItem
     from migrator.postgres.connection import Pool, Record
     from migrator.postgres.rows import Key, RowSource

@@ -11,13 +11,13 @@ import orjson
 import xxhash
 
 from migrator.engines.verify.findings import Difference, Report, Verdict
-from migrator.engines.verify.spill import explained
+from migrator.engines.verify.reading.spill import explained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from migrator.engines.verify.spill import Spiller
+    from migrator.engines.verify.reading.spill import Spiller
 
 PREFIX: Final = "progress-"
 _SECONDS_BETWEEN: Final = 2.0

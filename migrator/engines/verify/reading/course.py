@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from migrator.engines.processes import Loss, share_out
 from migrator.engines.ranges import HANDS, parts, segments
-from migrator.engines.verify.crew import Crew, Read
 from migrator.engines.verify.narrow import conditions, segments_of
-from migrator.engines.verify.spill import Spill, partitions_for
-from migrator.engines.verify.tasks import KeyRange, Segment
-from migrator.engines.verify.workplace import Left, Plan
+from migrator.engines.verify.reading.crew import Crew, Read
+from migrator.engines.verify.reading.spill import Spill, partitions_for
+from migrator.engines.verify.reading.tasks import KeyRange, Segment
+from migrator.engines.verify.reading.workplace import Left, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from migrator.engines.verify.findings import Report
     from migrator.engines.verify.narrow import Narrow
     from migrator.engines.verify.party import Party
+    from migrator.engines.verify.reading.workplace import Workplace
     from migrator.engines.verify.scope import Scope
-    from migrator.engines.verify.workplace import Workplace
     from migrator.postgres.connection import Connection
 
 

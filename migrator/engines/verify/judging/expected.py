@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from migrator.engines.verify.canonical import key_line
-from migrator.engines.verify.causes import stands_elsewhere
+from migrator.engines.verify.judging.canonical import key_line
+from migrator.engines.verify.judging.causes import stands_elsewhere
 from migrator.mapping import Unencodable, claims, expiry, forward, row_key
 from migrator.mapping.forward import key_text
 from migrator.postgres import catalog, key_marks, missed_marks

@@ -13,7 +13,7 @@ import orjson
 
 from migrator.dynamodb.items import batch_read
 from migrator.dynamodb.scan import scan
-from migrator.engines.verify.passes import SourcePass
+from migrator.engines.verify.reading.passes import SourcePass
 from migrator.mapping import ItemWitness, RowWitness, claims
 from migrator.postgres.errors import errors_explained
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from migrator.dynamodb.client import Client
     from migrator.dynamodb.pacing import Pace
     from migrator.engines.verify.findings import Report
-    from migrator.engines.verify.spill import Spiller
-    from migrator.engines.verify.tasks import Segment
+    from migrator.engines.verify.reading.spill import Spiller
+    from migrator.engines.verify.reading.tasks import Segment
     from migrator.mapping import Entity, Row, Table, WireItem
     from migrator.postgres.connection import Pool
     from migrator.postgres.rows import Key, RowSource

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from migrator.dynamodb.items import batch_read
-from migrator.engines.verify.canonical import key_line, same
-from migrator.engines.verify.causes import PROTOCOL, cause_of
-from migrator.engines.verify.expected import Snapshots
 from migrator.engines.verify.findings import Difference, Verdict
-from migrator.engines.verify.values import told
+from migrator.engines.verify.judging.canonical import key_line, same
+from migrator.engines.verify.judging.causes import PROTOCOL, cause_of
+from migrator.engines.verify.judging.expected import Snapshots
+from migrator.engines.verify.judging.values import told
 from migrator.mapping import FOREVER, ItemWitness, RowWitness, plain
 from migrator.mapping.item_witness import past
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from migrator.dynamodb.client import Client
     from migrator.dynamodb.pacing import Pace
-    from migrator.engines.verify.expected import Expected
+    from migrator.engines.verify.judging.expected import Expected
     from migrator.mapping import Table, WireItem
     from migrator.postgres.connection import Pool
     from migrator.reconcile import Lookup

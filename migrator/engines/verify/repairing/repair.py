@@ -19,9 +19,9 @@ from migrator.dynamodb.pacing import Pace
 from migrator.engines.stores import live_table
 from migrator.engines.together import together
 from migrator.engines.verify.findings import MAX_LISTED, Verdict
-from migrator.engines.verify.judge import BATCH, Judge
-from migrator.engines.verify.missed import Differing, Marker
-from migrator.engines.verify.resync import require_followed, whole_tables
+from migrator.engines.verify.judging.judge import BATCH, Judge
+from migrator.engines.verify.repairing.missed import Differing, Marker
+from migrator.engines.verify.repairing.resync import require_followed, whole_tables
 from migrator.errors import ConfigurationError, TargetError
 from migrator.postgres import missed_marks, pending, state, verifications
 from migrator.postgres.connection import connect, pool

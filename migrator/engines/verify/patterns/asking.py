@@ -19,9 +19,9 @@ import orjson
 from migrator.dynamodb.pacing import Pace
 from migrator.dynamodb.pages import pages
 from migrator.engines.together import together
-from migrator.engines.verify.expected import Snapshots
 from migrator.engines.verify.findings import Parity
-from migrator.engines.verify.parity import Answer, Comparison
+from migrator.engines.verify.judging.expected import Snapshots
+from migrator.engines.verify.patterns.parity import Answer, Comparison
 from migrator.errors import UsageError
 from migrator.mapping import Get, living
 from migrator.mapping import kind as kinds
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from migrator.dynamodb.client import Client
     from migrator.engines.verify.findings import Report
-    from migrator.engines.verify.parity import Disagreement, Identity
+    from migrator.engines.verify.patterns.parity import Disagreement, Identity
     from migrator.mapping import Pattern, Query, Row, RowValue, WireItem
     from migrator.mapping.kind import Kind
     from migrator.postgres.connection import Connection, Pool

@@ -14,11 +14,11 @@ from migrator.engines.collector import seldom_collected
 from migrator.engines.ranges import HANDS
 from migrator.engines.together import together
 from migrator.engines.verify.findings import Report
-from migrator.engines.verify.keyed import KeyedPass, OwnedPass
-from migrator.engines.verify.passes import SourcePass, TargetPass
-from migrator.engines.verify.progress import Progress
-from migrator.engines.verify.spill import Spiller
-from migrator.engines.verify.tasks import KeyRange, Segment
+from migrator.engines.verify.reading.keyed import KeyedPass, OwnedPass
+from migrator.engines.verify.reading.passes import SourcePass, TargetPass
+from migrator.engines.verify.reading.progress import Progress
+from migrator.engines.verify.reading.spill import Spiller
+from migrator.engines.verify.reading.tasks import KeyRange, Segment
 from migrator.mapping import ItemWitness
 from migrator.postgres import catalog
 from migrator.postgres.connection import pool
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from migrator.engines.models import NamedModel
     from migrator.engines.processes import Foreman
     from migrator.engines.stores import Stores
-    from migrator.engines.verify.progress import Keep
-    from migrator.engines.verify.spill import Partitions
+    from migrator.engines.verify.reading.progress import Keep
+    from migrator.engines.verify.reading.spill import Partitions
     from migrator.mapping import Entity, Model, Table
     from migrator.postgres.catalog import LiveTable
     from migrator.postgres.connection import Connection, Pool

@@ -18,9 +18,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from migrator.engines.verify.findings import Report
-from migrator.engines.verify.progress import PREFIX, Keep, Settled, sealed, unsealed, write
-from migrator.engines.verify.spill import Partitions, explained
-from migrator.engines.verify.tasks import KeyRange, Segment, as_json, of_json
+from migrator.engines.verify.reading.progress import PREFIX, Keep, Settled, sealed, unsealed, write
+from migrator.engines.verify.reading.spill import Partitions, explained
+from migrator.engines.verify.reading.tasks import KeyRange, Segment, as_json, of_json
 from migrator.errors import LockedError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from migrator.mapping import claims
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from migrator.engines.verify.expected import Expected
+    from migrator.engines.verify.judging.expected import Expected
     from migrator.mapping import Entity, Table, WireItem
 
 PROTOCOL: Final = frozenset({"_v", "_del"})

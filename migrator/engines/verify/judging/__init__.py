@@ -1,0 +1,1 @@
+"""Judging what did not match: each suspect by itself, under live writes."""

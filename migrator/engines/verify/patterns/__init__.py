@@ -1,0 +1,1 @@
+"""The third witness: the application's own questions, asked of both stores."""

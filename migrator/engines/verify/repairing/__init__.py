@@ -1,0 +1,1 @@
+"""Repairing what differs, by marks and reconcile."""
