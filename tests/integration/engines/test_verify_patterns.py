@@ -23,7 +23,7 @@ OFTEN = 25
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What differs is looked at again, but not for as long."""
-    monkeypatch.setattr(patterns, "PAUSES", (0.05,) * len(patterns.PAUSES))
+    monkeypatch.setattr(asking, "PAUSES", (0.05,) * len(asking.PAUSES))
 
 
 async def items_of(migration: Migration, name: str, number: int = 0) -> list[WireItem]:
@@ -166,7 +166,7 @@ async def test_each_way_to_differ_is_named(copied: Migration) -> None:
 async def test_long_answers_are_compared_as_far_as_they_are_read(
     copied: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patterns, "LONGEST_ANSWER", 7)
+    monkeypatch.setattr(asking, "LONGEST_ANSWER", 7)
     report = await copied.verify(patterns=6)
     assert report.clean
     newest = max(await items_of(copied, "AGENT_EXECUTION"), key=lambda item: item["GSI1SK"]["S"])
@@ -180,7 +180,7 @@ async def test_what_moves_meanwhile_is_no_difference(copied: Migration, monkeypa
     entity = copied.entity("TASK")
     rows = await copied.rows(entity)
     stop = asyncio.Event()
-    monkeypatch.setattr(patterns, "PAUSES", (0.15,) * OFTEN)
+    monkeypatch.setattr(asking, "PAUSES", (0.15,) * OFTEN)
 
     async def write() -> None:
         number = 0

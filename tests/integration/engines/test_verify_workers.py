@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from migrator.engines.processes import share_out
-from migrator.engines.verify.reading import crew, reading
+from migrator.engines.verify.reading import crew
 from migrator.engines.verify.reading import tasks as tasks_of_verify
 from migrator.errors import MigratorError, TargetError
 from tests.integration.engines.test_verify import delete, items_of, left_in, put
@@ -66,7 +66,7 @@ async def test_a_large_table_is_read_by_all_workers(narrow: Migration, monkeypat
         assert processes == 2
         return await share_out(work, processes, tasks, *others)
 
-    monkeypatch.setattr(reading, "share_out", seen)
+    monkeypatch.setattr(course, "share_out", seen)
     report = await narrow.verify(workers=2)
     assert report.rows == {"readings": 30_000}
     assert len(report.differences) + report.unjudged == 30_000
