@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from migrator.engines.verify.patterns import asking
 from migrator.mapping import Model, forward
 from tests.support.corrupting import apply
 
