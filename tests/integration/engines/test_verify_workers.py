@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from migrator.engines.processes import share_out
-from migrator.engines.verify.reading import crew
+from migrator.engines.verify.reading import course, crew
 from migrator.engines.verify.reading import tasks as tasks_of_verify
 from migrator.errors import MigratorError, TargetError
 from tests.integration.engines.test_verify import delete, items_of, left_in, put
