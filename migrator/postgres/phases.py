@@ -22,12 +22,23 @@ FOLLOWED: Final[frozenset[Phase]] = frozenset({"dual_write", "read_target"})
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An entity's phase, since when and how many seconds ago by the server's clock, and how often it has moved."""
+    """Where an entity is.
+
+    Attributes:
+        phase: its phase.
+        epoch: how often it has moved; a change of `percent` is a move too.
+        changed_at: since when, by the server's clock.
+        seconds: how many seconds ago that was.
+        percent: in `read_target`, of a hundred keys, how many are read from the target.
+        fingerprint: that of its mapping when it moved; None: it has never moved, or that is not known.
+    """
 
     phase: Phase = "prepare"
     epoch: int = 0
     changed_at: datetime | None = None
     seconds: float | None = None
+    percent: int = 0
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,9 @@ async def standings(connection: Connection, model: str) -> dict[str, Standing]:
     """Return the entities of a model that have left `prepare` at some time."""
     with errors_explained("read the phases", connection=connection, privileges=OWN_TABLES):
         found = await connection.fetch(QUERIES["phases"], model)
-    return {row["entity"]: Standing(row["phase"], row["epoch"], row["changed_at"], row["seconds"]) for row in found}
+    return {
+        row["entity"]: Standing(**{name: value for name, value in row.items() if name != "entity"}) for row in found
+    }
 
 
 async def known(connection: Connection, model: str) -> dict[str, Standing]:
@@ -61,8 +74,15 @@ async def known(connection: Connection, model: str) -> dict[str, Standing]:
     return await standings(connection, model)
 
 
-async def move(
-    connection: Connection, model: str, entities: Sequence[str], phase: Phase, *, quiet: float = 0.0
+async def move(  # noqa: PLR0913 - what is recorded
+    connection: Connection,
+    model: str,
+    entities: Sequence[str],
+    phase: Phase,
+    *,
+    percent: int = 0,
+    fingerprints: Mapping[str, str] | None = None,
+    quiet: float = 0.0,
 ) -> bool:
     """Record that entities are in a phase, in a transaction of its own; where one is already, its epoch stays.
 
@@ -71,6 +91,8 @@ async def move(
         model: the model.
         entities: the entities.
         phase: where they go.
+        percent: in `read_target`, of a hundred keys, how many are read from the target.
+        fingerprints: those of the entities' mappings, by entity.
         quiet: seconds for which no copy of the model may have sent anything.
 
     Returns:
@@ -83,7 +105,8 @@ async def move(
             if quiet and sent is not None and sent < quiet:
                 return False
             await connection.execute(QUERIES["hold_phases"])
-            await connection.execute(QUERIES["move_phase"], model, list(entities), phase)
+            prints = [(fingerprints or {}).get(name) for name in entities]
+            await connection.execute(QUERIES["move_phase"], model, list(entities), phase, percent, prints)
     return True
 
 

@@ -490,8 +490,10 @@ USING unnest($2::text[], $3::numeric[]) AS purged(key, version)
 WHERE tombstones.target = $1 AND tombstones.key = purged.key AND tombstones.version = purged.version
 
 -- name: phases
--- The phases of the model $1 by entity.
-SELECT entity, phase::text, epoch, changed_at, extract(epoch FROM clock_timestamp() - changed_at)::float8 AS seconds
+-- The phases of the model $1 by entity. Versions of the schema before this one have no percentage and no fingerprint.
+SELECT entity, phase::text, epoch, changed_at, extract(epoch FROM clock_timestamp() - changed_at)::float8 AS seconds,
+       coalesce((to_jsonb(phases) ->> 'percent')::int, 0) AS percent,
+       to_jsonb(phases) ->> 'mapping_fingerprint' AS fingerprint
 FROM migrator.phases
 WHERE model = $1
 
@@ -514,12 +516,15 @@ LOCK TABLE migrator.copy_ranges IN SHARE ROW EXCLUSIVE MODE
 LOCK TABLE migrator.phases IN ACCESS EXCLUSIVE MODE
 
 -- name: move_phase
--- Moves the entities $2 of the model $1 to the phase $3.
-INSERT INTO migrator.phases (model, entity, phase)
-SELECT $1, entity, $3::text::migrator.phase FROM unnest($2::text[]) AS entity
+-- Moves the entities $2 of the model $1 to the phase $3, with $4 percent of reads from the target; $5 are the
+-- fingerprints of their mappings.
+INSERT INTO migrator.phases (model, entity, phase, percent, mapping_fingerprint)
+SELECT $1, entity, $3::text::migrator.phase, $4, fingerprint
+FROM unnest($2::text[], $5::text[]) AS moved(entity, fingerprint)
 ON CONFLICT (model, entity) DO UPDATE
-SET phase = excluded.phase, epoch = phases.epoch + 1, changed_at = clock_timestamp()
-WHERE phases.phase <> excluded.phase
+SET phase = excluded.phase, percent = excluded.percent, mapping_fingerprint = excluded.mapping_fingerprint,
+    epoch = phases.epoch + 1, changed_at = clock_timestamp()
+WHERE (phases.phase, phases.percent) <> (excluded.phase, excluded.percent)
 
 -- name: sources_last_sent
 -- When a copy for the model $1 may have sent its last request for rows of each source, as seconds before now.

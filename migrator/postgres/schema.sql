@@ -537,3 +537,10 @@ INSERT INTO migrator.timelines (timeline) VALUES (migrator.timeline());
 -- The one before may have held commits that were carried over and that this one lacks, until the source is accepted.
 ALTER TABLE migrator.captures ADD COLUMN timeline bigint NOT NULL DEFAULT migrator.timeline();
 COMMENT ON COLUMN migrator.captures.timeline IS 'the timeline on which every change so far was marked or copied';
+
+-- name: version_6
+-- How much is read from the target, and by which mapping an entity has moved where it is.
+ALTER TABLE migrator.phases ADD COLUMN percent smallint NOT NULL DEFAULT 0 CHECK (percent BETWEEN 0 AND 100);
+ALTER TABLE migrator.phases ADD COLUMN mapping_fingerprint text;
+COMMENT ON COLUMN migrator.phases.percent IS 'in read_target: of a hundred keys, so many are read from the target';
+COMMENT ON COLUMN migrator.phases.mapping_fingerprint IS 'that of the entity, when it moved; null: not known';
