@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
+from migrator.dynamodb import answers as dynamodb
 from migrator.dynamodb.pacing import Pace
-from migrator.dynamodb.pages import pages
 from migrator.engines.together import together
 from migrator.engines.verify.findings import Parity
 from migrator.engines.verify.judging.expected import Snapshots
-from migrator.engines.verify.patterns.parity import Answer, Comparison
 from migrator.errors import UsageError
-from migrator.mapping import Get, living
 from migrator.mapping import kind as kinds
+from migrator.mapping import living
 from migrator.mapping.forward import key_text
-from migrator.mapping.item_witness import past
+from migrator.mapping.parity import Answer, Comparison
 from migrator.postgres import answers
 from migrator.postgres.errors import errors_explained
 
@@ -35,9 +32,9 @@ if TYPE_CHECKING:
 
     from migrator.dynamodb.client import Client
     from migrator.engines.verify.findings import Report
-    from migrator.engines.verify.patterns.parity import Disagreement, Identity
-    from migrator.mapping import Pattern, Query, Row, RowValue, WireItem
+    from migrator.mapping import Pattern, Row, RowValue, WireItem
     from migrator.mapping.kind import Kind
+    from migrator.mapping.parity import Disagreement, Identity
     from migrator.postgres.connection import Connection, Pool
     from migrator.reconcile import Lookup
 
@@ -192,7 +189,7 @@ class Inquiry:
         self, pattern: Pattern, comparison: Comparison, questions: list[_Question], parity: Parity
     ) -> None:
         """Asks until each question has its answer, and counts them."""
-        open_, steady = questions, _STEADY if _is_consistent(pattern) else _STEADY_IN_INDEX
+        open_, steady = questions, _STEADY if dynamodb.is_consistent(pattern) else _STEADY_IN_INDEX
         for pause in (0.0, *PAUSES):
             await asyncio.sleep(pause)
             async with together() as group:
@@ -236,39 +233,17 @@ class Inquiry:
 
     async def _by_key(self, pattern: Pattern, row: Row) -> Answer[WireItem]:
         """DynamoDB's answer, without tombstones and what is past its TTL."""
-        if isinstance(pattern, Get):
-            request = {**pattern.request_for(row), "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
-            answer = await self._client.call("GetItem", orjson.dumps(request), table=request["TableName"])
-            self.read_units += float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 1.0))
-            return Answer(self._living(pattern, [answer["Item"]] if "Item" in answer else []), whole=True)
         items: list[WireItem] = []
         limit, last = _FIRST_PAGE, None
         while len(items) <= self._most:
-            page_items, last = await self._page(pattern, row, limit, last)
-            items += self._living(pattern, page_items)
+            page = await dynamodb.page(self._client, pattern, row, limit=limit, start_key=last, pace=self._pace)
+            self.read_units += page.consumed
+            items += dynamodb.alive(pattern.entity, page.items, self._asking.now)
+            last = page.last_key
             if last is None:
                 return Answer(items, whole=True)
             limit = min(_FIRST_PAGE * limit, _LARGEST_PAGE)
         return Answer(items[: self._most], whole=False)
-
-    async def _page(
-        self, pattern: Query, row: Row, limit: int, last: WireItem | None
-    ) -> tuple[list[WireItem], WireItem | None]:
-        """One page of so many items at most, and where the next one starts."""
-        request: dict[str, Any] = pattern.request_for(row, limit=limit, start_key=last)
-        request["ConsistentRead"] = _is_consistent(pattern)
-        async with aclosing(pages(self._client, "Query", request, pace=self._pace)) as answered:
-            page = await anext(answered)
-        self.read_units += page.consumed
-        return page.items, page.last_key
-
-    def _living(self, pattern: Pattern, items: Sequence[WireItem]) -> list[WireItem]:
-        ttl, now = pattern.entity.table.ttl, self._asking.now
-        return [
-            item
-            for item in items
-            if "_del" not in item and not (ttl in item and past(item[ttl or ""].get("N", ""), now))
-        ]
 
     async def _by_sql(self, connection: Connection, pattern: Pattern, row: Row) -> Answer[Row]:
         """PostgreSQL's answer, without rows past their TTL."""
@@ -303,11 +278,6 @@ class Inquiry:
         with errors_explained(f"ask {pattern.entity.source_name}"):
             async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
                 yield connection
-
-
-def _is_consistent(pattern: Pattern) -> bool:
-    """Whether DynamoDB answers with all that was written before: it does not from an index."""
-    return isinstance(pattern, Get) or pattern.index is None
 
 
 def _row(pattern: Pattern, record: Sequence[Any]) -> Row:

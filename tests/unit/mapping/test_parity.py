@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mappings.miyabi import MODEL
-from migrator.engines.verify.patterns.parity import Answer, Comparison
 from migrator.mapping import forward
+from migrator.mapping.parity import Answer, Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,21 +14,17 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import orjson
 
-from migrator.mapping import (
-    ItemInverse,
-    Query,
-    Undecodable,
-    Unencodable,
-    Unfit,
-    claims,
-    differing_columns,
-    owned_keys,
-)
+from migrator.mapping.errors import Undecodable, Unencodable, Unfit
+from migrator.mapping.forward import owned_keys
+from migrator.mapping.inverse import ItemInverse, differing_columns
+from migrator.mapping.ownership import claims
+from migrator.mapping.pattern import Query
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from migrator.mapping import Pattern, Row, WireItem
+    from migrator.mapping.forward import Row, WireItem
+    from migrator.mapping.pattern import Pattern
 
 Identity: TypeAlias = "tuple[Hashable, ...]"
 """Which row: the values of the columns that an item's key holds whole, and the item's place among several such."""
