@@ -37,6 +37,8 @@ def test_nothing_set_leaves_everything_to_the_drivers() -> None:
         "marks_bytes": 10 * 2**30,
         "history_days": 90,
         "webhook_url": None,
+        "read_dollars_per_million": 0.125,
+        "work_dir": None,
     }
 
 

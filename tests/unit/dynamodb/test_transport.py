@@ -228,7 +228,7 @@ async def test_what_is_no_http_is_told_and_the_connection_closed(answer: bytes) 
     assert "http or https" in (found.value.next_step or "")
 
 
-@pytest.mark.parametrize("endless", [b"X-Header: more\r\n", b"x" * 4096])
+@pytest.mark.parametrize("endless", [b"X-Header: more\r\n" * 256, b"x" * 4096])
 async def test_an_answer_without_end_is_refused(monkeypatch: pytest.MonkeyPatch, endless: bytes) -> None:
     monkeypatch.setattr(connection, "LARGEST_ANSWER", 2**20)
 
