@@ -37,6 +37,10 @@ class Breaker:
         self._trying = True
         return True
 
+    def withdrawn(self) -> None:
+        """An attempt was ended before it could show anything; another one may be made in its place."""
+        self._trying = False
+
     def succeeded(self) -> bool:
         """An attempt went well; returns whether that closes the breaker."""
         closes = self._failures >= self._most

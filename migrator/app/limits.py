@@ -1,4 +1,4 @@
-"""What bounds the mirror: how much waits, how long, and when it gives up for a while."""
+"""What bounds the mirror and the reads: how much waits, how long, and when they give up for a while."""
 
 from __future__ import annotations
 
@@ -40,3 +40,33 @@ class Limits:
     failures: int = 5
     rest: float = 10.0
     times: Times = field(default_factory=Times)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """Bounds of one process's reads.
+
+    Attributes:
+        deadline: seconds that a read of DynamoDB may take before PostgreSQL is asked.
+        at_once: reads of DynamoDB that threads wait for at once; further ones go to PostgreSQL.
+        lease: seconds for which the phases that were read are taken to hold. They are read again after a third of them.
+        failures: how many reads of DynamoDB in a row fail before PostgreSQL is asked for all.
+        rest: seconds that DynamoDB is then left alone.
+        index_delay: seconds for which an index may be behind its table: what a context has written is read from
+            PostgreSQL for so much longer where an index would be asked.
+        sample: the share of reads that are repeated in both stores, off the response path, and compared; 0 for none.
+        queue: repeated reads that may wait; further ones are left out.
+        looks: seconds to wait before each further look at answers that differ; those that differ each time are counted.
+        longest: items of an answer that are compared.
+    """
+
+    deadline: float = 0.5
+    at_once: int = 32
+    lease: float = 5.0
+    failures: int = 5
+    rest: float = 5.0
+    index_delay: float = 1.0
+    sample: float = 0.01
+    queue: int = 100
+    looks: tuple[float, ...] = (0.3, 1.0, 3.0)
+    longest: int = 200

@@ -1,4 +1,4 @@
-"""The mirror's counts in an application's own Prometheus registry.
+"""The counts of mirror and reads in an application's own Prometheus registry.
 
 `migrator.app` does not import this module, nor prometheus_client with it: an application that has metrics imports it.
 """
@@ -12,12 +12,14 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from migrator.app.counts import Reason
+from migrator.app.read_counts import Cause, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prometheus_client import CollectorRegistry
 
+    from migrator.app.router import Router
     from migrator.app.writer import DualWriter
 
 _COUNTERS: Final = (
@@ -36,6 +38,11 @@ def register(*writers: DualWriter, registry: CollectorRegistry = REGISTRY) -> No
         ValueError: the registry has them already, as prometheus_client says it.
     """
     registry.register(_Counts(writers))
+
+
+def register_reads(*routers: Router, registry: CollectorRegistry = REGISTRY) -> None:
+    """As `register`, for the counts of read routers."""
+    registry.register(_ReadCounts(routers))
 
 
 class _Counts(Collector):
@@ -59,3 +66,35 @@ class _Counts(Collector):
             for reason in get_args(Reason):
                 left.add_metric([model, reason], counted.left[reason])
         yield left
+
+
+class _ReadCounts(Collector):
+    """Reads what routers have counted."""
+
+    def __init__(self, routers: tuple[Router, ...]) -> None:
+        self._routers = routers
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """A family for each figure, with samples for each access pattern that was asked."""
+        dynamodb = CounterMetricFamily(
+            "migrator_reads_dynamodb", "Reads that DynamoDB has answered.", labels=["model", "pattern"]
+        )
+        postgres = CounterMetricFamily(
+            "migrator_reads_postgres",
+            "Reads that PostgreSQL was asked, by cause.",
+            labels=["model", "pattern", "cause"],
+        )
+        sampled = CounterMetricFamily(
+            "migrator_reads_sampled",
+            "Reads that were repeated in both stores, by what came of it.",
+            labels=["model", "pattern", "verdict"],
+        )
+        for router in self._routers:
+            model = router.model.name
+            for pattern, counted in router.counts.items():
+                dynamodb.add_metric([model, pattern], counted.dynamodb)
+                for cause in get_args(Cause):
+                    postgres.add_metric([model, pattern, cause], counted.postgres[cause])
+                for verdict in get_args(Verdict):
+                    sampled.add_metric([model, pattern, verdict], counted.sampled[verdict])
+        yield from (dynamodb, postgres, sampled)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from migrator.app.row_name import RowName
 from migrator.dynamodb.client import Client
 from migrator.dynamodb.session import open_session
 from migrator.errors import UsageError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from migrator.app.counts import Reason
     from migrator.app.limits import Limits
-    from migrator.app.row_name import RowName
     from migrator.mapping import Model
     from migrator.postgres.capture import Capture
     from migrator.postgres.connection import Connection, Pool
@@ -50,12 +50,16 @@ class Place:
 
 @dataclass
 class Carried:
-    """What became of rows: marks settled and set aside, rows left to the relay, and whether a table has changed."""
+    """What became of rows: marks settled and set aside, rows left to the relay, and whether a table has changed.
+
+    `confirmed` are rows of which it is known that the target has them as they are, or newer.
+    """
 
     mirrored: int = 0
     set_aside: int = 0
     left: Counter[Reason] = field(default_factory=Counter)
     changed: bool = False
+    confirmed: frozenset[RowName] = frozenset()
 
     def add(self, other: Carried) -> Carried:
         """This with another's figures added."""
@@ -64,6 +68,7 @@ class Carried:
             self.set_aside + other.set_aside,
             self.left + other.left,
             self.changed or other.changed,
+            self.confirmed | other.confirmed,
         )
 
 
@@ -106,6 +111,7 @@ class Mirror:
         self._client = client
         self._limits = limits
         self._searches: dict[str, MarkSearch] = {}
+        self._names: dict[str, str] = {}
         self._reconciler = Reconciler(model, {}, client, times=limits.times)
         self._refused: dict[str, str] = {}
 
@@ -156,6 +162,7 @@ class Mirror:
         usable = {name: lookup for name, lookup in lookups.items() if lookup.entity.source_name in searches}
         self._reconciler = Reconciler(self._model, usable, self._client, times=self._limits.times)
         self._searches = searches
+        self._names = {each.source: name for name, each in searches.items()}
         before, self._refused = self._refused, refused
         for source in refused.keys() - before.keys():
             _LOG.warning("rows of %s are left to the relay, their marks stay: %s", source, refused[source])
@@ -217,7 +224,14 @@ class Mirror:
             _LOG.warning("marks are set aside: %s", reason)
         changed = sum(mark.source in settled.changed for mark in rows.claim.marks)
         left += Counter({"refused": changed, "contended": len(settled.left) - changed})
-        return Carried(len(settled.done), len(settled.reasons), left, bool(settled.changed))
+        open_ = {mark.source for mark in rows.claim.marks if mark.id not in set(settled.done)}
+        confirmed = frozenset(
+            RowName(self._names[each.source], keys[number])
+            for each, keys in wanted.items()
+            if each.source not in open_
+            for number in rows.found[each.source]
+        )
+        return Carried(len(settled.done), len(settled.reasons), left, bool(settled.changed), confirmed)
 
 
 async def _problem(connection: Connection, source: sa.Table, standing: Capture) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter, deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +16,13 @@ from migrator.app.mirror import opened
 from migrator.errors import MigratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
 
     from migrator.app.counts import Reason, Tally
     from migrator.app.limits import Limits
     from migrator.app.mirror import Mirror, Place
+    from migrator.app.own_writes import Write
     from migrator.app.row_name import RowName
     from migrator.mapping import Model
 
@@ -30,10 +32,21 @@ _LAST_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Rows of one transaction; `done` is resolved when they are carried over or left, where anybody waits for it."""
+    """Rows of one transaction; `done` is resolved when they are carried over or left, where anybody waits for it.
+
+    `writes` is what whoever has committed them remembers of them; it is told which of them DynamoDB has.
+    """
 
     rows: Sequence[RowName]
     done: Future[None] | None
+    writes: Mapping[RowName, Write] = field(default_factory=dict)
+
+    def confirm(self, rows: frozenset[RowName]) -> None:
+        """Tells of these rows that DynamoDB has them."""
+        now = time.monotonic()
+        for row, write in self.writes.items():
+            if row in rows:
+                write.mirrored_at = now
 
     def resolve(self) -> None:
         """Tells whoever waits."""
@@ -188,7 +201,9 @@ class Worker:
                     return
                 continue
             try:
-                await self._batch(mirror, list(dict.fromkeys(row for each in batch for row in each.rows)))
+                confirmed = await self._batch(mirror, list(dict.fromkeys(row for each in batch for row in each.rows)))
+                for each in batch:
+                    each.confirm(confirmed)
             finally:
                 for each in batch:
                     each.resolve()
@@ -202,10 +217,11 @@ class Worker:
         self._queued -= rows
         return batch
 
-    async def _batch(self, mirror: Mirror, rows: Sequence[RowName]) -> None:
+    async def _batch(self, mirror: Mirror, rows: Sequence[RowName]) -> frozenset[RowName]:
+        """Carries rows over, if possible; returns those of which it is known that DynamoDB has them."""
         if not self._breaker.lets_through():
             self._tally.add(left={"resting": len(rows)})
-            return
+            return frozenset()
         try:
             async with asyncio.timeout(self._limits.attempt):
                 carried = await mirror.carry(rows)
@@ -213,10 +229,11 @@ class Worker:
             self._tally.add(failures=1, left={"failed": len(rows)})
             if self._breaker.failed():
                 _LOG.warning("the mirror rests, rows are left to the relay: %s", _told(error))
-            return
+            return frozenset()
         self._tally.add(mirrored=carried.mirrored, set_aside=carried.set_aside, left=carried.left)
         if self._breaker.succeeded():
             _LOG.info("the mirror goes on")
+        return carried.confirmed
 
     def _leave_all(self, reason: Reason = "closed") -> None:
         """Leaves everything that is queued to the relay."""

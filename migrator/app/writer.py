@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
-import os
 from contextlib import asynccontextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
 from migrator.app.collector import Collector
 from migrator.app.counts import Tally
+from migrator.app.forks import told_of_forks
 from migrator.app.limits import Limits
 from migrator.app.mirror import Place
+from migrator.app.own_writes import noted
 from migrator.app.worker import Handed, Worker
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class DualWriter:
         self._starting = Lock()
         self._worker: Worker | None = None
         self._closed = False
-        _WRITERS.add(self)
+        self._remembers = False
+        told_of_forks(self)
 
     @property
     def model(self) -> Model:
@@ -89,8 +90,12 @@ class DualWriter:
 
     @property
     def on(self) -> bool:
-        """Whether what is committed now is to be mirrored."""
-        return self.mode != "off"
+        """Whether what is committed now is to be mirrored, or at least to be remembered."""
+        return self._remembers or self.mode != "off"
+
+    def remember(self) -> None:
+        """Has each context know what it has committed from now on, so that it reads that where it is."""
+        self._remembers = True
 
     def attach(self, target: Target) -> None:
         """Mirrors what the sessions of a sessionmaker, or all sessions on an engine, commit from now on.
@@ -148,6 +153,9 @@ class DualWriter:
 
     def committed(self, rows: Sequence[RowName], left: Mapping[Reason, int]) -> None:
         """A transaction was committed that has touched these rows, and others that are left to the relay."""
+        writes = noted(rows, others=bool(left)) if self._remembers else {}
+        if self.mode == "off":
+            return
         self._tally.add(touched=len(rows), left=left)
         worker = self._running()
         if worker is None:
@@ -160,7 +168,7 @@ class DualWriter:
         if not wanted:
             return
         done: concurrent.futures.Future[None] | None = concurrent.futures.Future() if self.mode == "inline" else None
-        reason = worker.submit(Handed(wanted, done))
+        reason = worker.submit(Handed(wanted, done, writes))
         if reason is not None:
             self._tally.add(left={reason: len(wanted)})
         elif done is not None:
@@ -198,24 +206,9 @@ class DualWriter:
             atexit.register(self.close)
         return self._worker
 
-    def _forked(self) -> None:
-        """In the child of a fork: the thread is not there, its connections are the parent's, locks may be held."""
-        if self._worker is not None:
-            _INHERITED.append(self._worker)
-        self._worker = None
+    def forked(self) -> Worker | None:
+        """In the child of a fork: the worker is the parent's; the child's own starts when it is needed."""
+        inherited, self._worker = self._worker, None
         self._starting = Lock()
         self._tally = Tally()
-
-
-_WRITERS: Final[WeakSet[DualWriter]] = WeakSet()
-_INHERITED: Final[list[Worker]] = []
-"""What a child of fork has of its parent's. It is kept: collected, it would close what the parent works with."""
-
-
-def _start_anew() -> None:
-    for writer in list(_WRITERS):
-        writer._forked()  # noqa: SLF001 - of this module's own class
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+        return inherited

@@ -37,7 +37,7 @@ from migrator.mapping.kind import Form, RowValue
 from migrator.mapping.lint import Problem, lint
 from migrator.mapping.model import Model
 from migrator.mapping.ownership import Claim, claims
-from migrator.mapping.pattern import Get, Pattern, Query, living
+from migrator.mapping.pattern import Get, Pattern, Query, living, row_asked
 from migrator.mapping.plain import plain, plain_item
 from migrator.mapping.plan import Projected
 from migrator.mapping.row_witness import RowWitness
@@ -61,5 +61,5 @@ __all__ = [
     "MappingError", "Model", "N", "Null", "OnDemand", "Pattern", "Problem", "Projected", "Provisioned", "Query", "Row",
     "RowValue", "RowWitness", "S", "Selection", "Table", "Undecodable", "Unencodable", "Unfit", "WireItem",
     "claims", "differing_columns", "entity_fingerprint", "expiry", "forward", "lint", "living", "only", "owned_keys",
-    "plain", "plain_item", "row_from_json", "row_key", "to_text", "told_keys", "without",
+    "plain", "plain_item", "row_asked", "row_from_json", "row_key", "to_text", "told_keys", "without",
 ]  # fmt: skip

@@ -50,7 +50,7 @@ class Get:
 
     def request(self, **parameters: object) -> Request:
         """The GetItem request for these values."""
-        return self.request_for(_row(self, parameters))
+        return self.request_for(row_asked(self, parameters))
 
     def request_for(self, row: Row) -> Request:
         """The GetItem request for the values that a row has."""
@@ -59,7 +59,7 @@ class Get:
 
     def statement(self, **parameters: object) -> sa.Select[Any]:
         """The same question to the source."""
-        return self.statement_for(_row(self, parameters))
+        return self.statement_for(row_asked(self, parameters))
 
     def statement_for(self, row: Row) -> sa.Select[Any]:
         """The same question to the source, for the values that a row has."""
@@ -92,7 +92,7 @@ class Query:
         self, *, limit: int | None = None, start_key: Mapping[str, AttributeValue] | None = None, **parameters: object
     ) -> Request:
         """The Query request for these values, one page of at most `limit` items after `start_key`."""
-        return self.request_for(_row(self, parameters), limit=limit, start_key=start_key)
+        return self.request_for(row_asked(self, parameters), limit=limit, start_key=start_key)
 
     def request_for(
         self, row: Row, *, limit: int | None = None, start_key: Mapping[str, AttributeValue] | None = None
@@ -123,7 +123,7 @@ class Query:
 
         Rows with the same key of an index are in no order, there as here.
         """
-        return self.statement_for(_row(self, parameters))
+        return self.statement_for(row_asked(self, parameters))
 
     def statement_for(self, row: Row) -> sa.Select[Any]:
         """The same statement, for the values that a row has."""
@@ -184,8 +184,12 @@ def _when(pattern: Pattern) -> list[sa.ColumnElement[bool]]:
     return [] if declared is None else [declared]
 
 
-def _row(pattern: Pattern, parameters: dict[str, object]) -> dict[str, Any]:
-    """The parameters as a row carries them."""
+def row_asked(pattern: Pattern, parameters: Mapping[str, object]) -> dict[str, Any]:
+    """The parameters of a question as a row carries them.
+
+    Raises:
+        UsageError: one is missing or unknown, or is no value of its column.
+    """
     wanted = set(pattern.parameters)
     if parameters.keys() != wanted:
         given = ", ".join(sorted(parameters)) or "nothing"

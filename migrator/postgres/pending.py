@@ -76,6 +76,14 @@ class Backlog:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """The id that a mark was given last, and the oldest that there still is (None: none); set aside or not."""
+
+    last: int
+    oldest: int | None
+
+
 class Claim:
     """Marks that this session has locked, within the transaction that `claimed` has opened."""
 
@@ -114,6 +122,17 @@ async def backlog(connection: Connection, sources: Sequence[str]) -> Backlog:
         size = await connection.fetchval(QUERIES["marks_size"])
     live = await waiting_bytes(connection)
     return Backlog(row["waiting"], row["oldest"], row["set_aside"], size, row["lag"] or 0.0, live)
+
+
+async def horizon(connection: Connection, sources: Sequence[str]) -> Horizon:
+    """Return how far the marks of these sources are settled. Its cost does not grow with their number.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached.
+    """
+    with errors_explained("see how far marks are settled", connection=connection, privileges=OWN_TABLES):
+        row = await connection.fetchrow(QUERIES["horizon"], list(sources))
+    return Horizon(row["last"], row["oldest"])
 
 
 async def waiting_bytes(connection: Connection) -> int:

@@ -449,6 +449,11 @@ SELECT count(*) FILTER (WHERE reason IS NULL) AS waiting,
 FROM migrator.marks
 WHERE source = ANY ($1)
 
+-- name: horizon
+-- The id that a mark was given last, and the oldest mark of the sources $1 that there still is.
+SELECT (SELECT last_value FROM migrator.marks_id_seq) AS last,
+       (SELECT id FROM migrator.marks WHERE source = ANY ($1) ORDER BY id LIMIT 1) AS oldest
+
 -- name: marks_size
 -- The bytes that the marks take on disk.
 SELECT pg_total_relation_size('migrator.marks')

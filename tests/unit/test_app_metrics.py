@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from mappings.miyabi import MODEL
-from migrator.app import DualWriter
-from migrator.app.metrics import register
+from migrator.app import DualWriter, Router
+from migrator.app.metrics import register, register_reads
 
 
 def test_counts_are_read_when_the_registry_is_asked() -> None:
@@ -27,3 +27,15 @@ def test_a_second_registration_is_an_error() -> None:
     register(DualWriter(MODEL), registry=registry)
     with pytest.raises(ValueError, match="Duplicated timeseries"):
         register(DualWriter(MODEL), registry=registry)
+
+
+def test_reads_are_shown_by_the_access_patterns_that_were_asked() -> None:
+    router, registry = Router(MODEL), CollectorRegistry()
+    register_reads(router, registry=registry)
+    router.close()
+    assert router.read("AP1", {"id": "550e8400-e29b-41d4-a716-446655440000"}, postgres=str, dynamodb=str) == ""
+    labels = {"model": "miyabi", "pattern": "AP1"}
+    assert registry.get_sample_value("migrator_reads_postgres_total", labels | {"cause": "closed"}) == 1
+    assert registry.get_sample_value("migrator_reads_postgres_total", labels | {"cause": "slow"}) == 0
+    assert registry.get_sample_value("migrator_reads_dynamodb_total", labels) == 0
+    assert registry.get_sample_value("migrator_reads_sampled_total", labels | {"verdict": "equal"}) == 0

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry
 
 from mappings.miyabi import MODEL
-from migrator.app import DualWriter
-from migrator.app.metrics import register
+from migrator.app import DualWriter, Router
+from migrator.app.metrics import register, register_reads
 from migrator.cli.metrics.copying import CopyMetrics
 from migrator.cli.metrics.relaying import RelayMetrics
 from migrator.cli.metrics.verifying import VerifyMetrics
@@ -28,6 +28,7 @@ def metrics() -> dict[str, str]:
     """Each metric that there is, with its kind."""
     adapter = CollectorRegistry()
     register(DualWriter(MODEL), registry=adapter)
+    register_reads(Router(MODEL), registry=adapter)
     registries = [made(["m"]).registry for made in (CopyMetrics, RelayMetrics, VerifyMetrics)]
     families = chain.from_iterable(each.collect() for each in [*registries, adapter])
     return {f"{each.name}_total" if each.type == "counter" else each.name: each.type for each in families}

@@ -1,0 +1,304 @@
+"""The read router: each read goes to the store that its entity's phase names, and to PostgreSQL in any doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextvars
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from migrator.app import own_writes
+from migrator.app.forks import told_of_forks
+from migrator.app.gate import Gate
+from migrator.app.lease import Lease
+from migrator.app.limits import ReadLimits
+from migrator.app.mirror import Place
+from migrator.app.question import Question
+from migrator.app.read_counts import ReadTally
+from migrator.app.target import Target
+from migrator.app.watch import Watch
+from migrator.errors import UsageError
+from migrator.mapping import entity_fingerprint
+from migrator.postgres.phases import FOLLOWED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+
+    from migrator.app.read_counts import Cause, ReadCounts
+    from migrator.app.writer import DualWriter
+    from migrator.mapping import Model
+    from migrator.postgres.phases import Phase
+
+_Answer = TypeVar("_Answer")
+_MOVED: Final[frozenset[Phase]] = frozenset({"write_target", "complete"})
+"""The phases in which DynamoDB is the master."""
+
+
+class Router:
+    """Asks PostgreSQL or DynamoDB, as the phase record says: the ways to ask either are the application's own.
+
+    While PostgreSQL is the master, DynamoDB's failure is never the caller's: PostgreSQL is asked then, as it is for
+    what this context has written and DynamoDB may not have yet, and where the phase record cannot be read.
+
+    A thread of the router's own reads the phase record under a lease, and repeats a sample of the reads in both stores.
+    It starts with the context manager, or with the first read, and in a child of fork anew.
+
+    Args:
+        model: the model.
+        database_url: the source's primary; None: as the environment's `PG*` variables say.
+        writer: what mirrors the application's commits, from which it is known what a context has written.
+        region: the target's region; it, `profile` and `endpoint_url` come from the AWS SDK's settings where not given.
+        profile: the AWS profile.
+        endpoint_url: the target's endpoint.
+        limits: what bounds the reads.
+    """
+
+    def __init__(  # noqa: PLR0913 - the two stores, as everywhere, and how to go about it
+        self,
+        model: Model,
+        database_url: str | None = None,
+        *,
+        writer: DualWriter | None = None,
+        region: str | None = None,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        limits: ReadLimits | None = None,
+    ) -> None:
+        self.limits = limits or ReadLimits()
+        self._model = model
+        self._patterns = {pattern.id: pattern for pattern in model.patterns}
+        self._fingerprints = {entity.name: entity_fingerprint(entity) for entity in model.entities}
+        self._place = Place(database_url, region, profile, endpoint_url)
+        self.target = Target(self._place, self.limits.deadline)
+        if writer is not None:
+            writer.remember()
+        self._closed = False
+        self._begin()
+        told_of_forks(self)
+
+    def _begin(self) -> None:
+        self._lease = Lease(self.limits.lease)
+        self._tally = ReadTally()
+        self._gate = Gate(self.limits)
+        self._starting = Lock()
+        self._watch: Watch | None = None
+        self._threads = ThreadPoolExecutor(self.limits.at_once, thread_name_prefix="migrator read")
+
+    @property
+    def model(self) -> Model:
+        """The model whose access patterns are asked."""
+        return self._model
+
+    @property
+    def counts(self) -> dict[str, ReadCounts]:
+        """Where reads went, and what the sample of them has shown, in this process, by the access pattern's id."""
+        return self._tally.read()
+
+    def open(self) -> None:
+        """Starts the thread, which reads the phase record; until it has, PostgreSQL is asked."""
+        with self._starting:
+            self._closed = False
+            self._started()
+
+    def close(self) -> None:
+        """Ends the threads with their connections. Later reads go to PostgreSQL, until `open`."""
+        with self._starting:
+            self._closed = True
+            watch, self._watch = self._watch, None
+            threads, self._threads = self._threads, ThreadPoolExecutor(self.limits.at_once)
+            self._lease = Lease(self.limits.lease)
+        atexit.unregister(self.close)
+        if watch is not None:
+            watch.stop()
+        self.target.close()
+        threads.shutdown(wait=False, cancel_futures=True)
+
+    async def aclose(self) -> None:
+        """As `close`, without holding up the event loop."""
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @asynccontextmanager
+    async def lifespan(self, _app: object) -> AsyncIterator[None]:
+        """A lifespan for Starlette and FastAPI: `FastAPI(lifespan=router.lifespan)`."""
+        async with self:
+            yield
+
+    def question(self, pattern: str, parameters: Mapping[str, object]) -> Question:
+        """An access pattern with values.
+
+        Raises:
+            UsageError: the model has no such pattern, or a value is missing, unknown or of another type.
+        """
+        found = self._patterns.get(pattern)
+        if found is None:
+            raise UsageError(
+                f"model {self._model.name} has no access pattern {pattern}",
+                next_step=f"It has: {', '.join(self._patterns)}.",
+            )
+        return Question(found, parameters)
+
+    def read(
+        self,
+        pattern: str,
+        parameters: Mapping[str, object],
+        *,
+        postgres: Callable[[], _Answer],
+        dynamodb: Callable[[], _Answer],
+    ) -> _Answer:
+        """Asks one of the stores, and returns its answer.
+
+        Args:
+            pattern: the access pattern's id in the model.
+            parameters: its values.
+            postgres: asks PostgreSQL; what it raises is the caller's.
+            dynamodb: asks DynamoDB. It is called in another thread; it may go on there when the deadline has passed.
+
+        Raises:
+            UsageError: as `question`.
+            TimeoutError: DynamoDB is the master, and has not answered within the deadline.
+        """
+        return self.answer(self.question(pattern, parameters), postgres=postgres, dynamodb=dynamodb)
+
+    async def aread(
+        self,
+        pattern: str,
+        parameters: Mapping[str, object],
+        *,
+        postgres: Callable[[], Awaitable[_Answer]],
+        dynamodb: Callable[[], Awaitable[_Answer]],
+    ) -> _Answer:
+        """As `read`, for an event loop; a read of DynamoDB is cancelled at the deadline."""
+        return await self.aanswer(self.question(pattern, parameters), postgres=postgres, dynamodb=dynamodb)
+
+    def answer(
+        self, question: Question, *, postgres: Callable[[], _Answer], dynamodb: Callable[[], _Answer]
+    ) -> _Answer:
+        """`read`, of a question that is made already."""
+        if self._is_moved(question):
+            return self._answered(question, self._waited_for(dynamodb))
+        cause = self._cause(question) or self._gate.refuses(counted=True)
+        if cause is None:
+            try:
+                answer = self._waited_for(dynamodb, self._gate.over)
+            except Exception as error:  # noqa: BLE001 - whatever DynamoDB's way raises, PostgreSQL has the answer
+                cause = self._failed(error)
+            except BaseException:
+                self._gate.went(None)
+                raise
+            else:
+                self._gate.went(well=True)
+                return self._answered(question, answer)
+        self._tally.answered(question.pattern.id, cause)
+        return postgres()
+
+    async def aanswer(
+        self,
+        question: Question,
+        *,
+        postgres: Callable[[], Awaitable[_Answer]],
+        dynamodb: Callable[[], Awaitable[_Answer]],
+    ) -> _Answer:
+        """`aread`, of a question that is made already."""
+        if self._is_moved(question):
+            async with asyncio.timeout(self.limits.deadline):
+                return self._answered(question, await dynamodb())
+        cause = self._cause(question) or self._gate.refuses(counted=False)
+        if cause is None:
+            try:
+                async with asyncio.timeout(self.limits.deadline):
+                    answer = await dynamodb()
+            except Exception as error:  # noqa: BLE001 - as in `answer`
+                cause = self._failed(error)
+            except BaseException:
+                self._gate.went(None)
+                raise
+            else:
+                self._gate.went(well=True)
+                return self._answered(question, answer)
+        self._tally.answered(question.pattern.id, cause)
+        return await postgres()
+
+    def _is_moved(self, question: Question) -> bool:
+        """Whether DynamoDB is the master, by what was last known: nobody else can answer then."""
+        return self._lease.standing(question.pattern.entity.name).phase in _MOVED
+
+    def _cause(self, question: Question) -> Cause | None:
+        """Why PostgreSQL is to be asked, while it is the master; None: DynamoDB may be. Samples the reads as well."""
+        watch = self._running()
+        if watch is None:
+            return "closed"
+        if not self._lease.holds:
+            return "lease"
+        entity = question.pattern.entity
+        standing = self._lease.standing(entity.name)
+        if standing.phase in FOLLOWED and random.random() < self.limits.sample:  # noqa: S311 - a sample is no secret
+            watch.repeat(question)
+        if standing.phase != "read_target":
+            return "phase"
+        if standing.fingerprint not in {None, self._fingerprints[entity.name]}:
+            return "mapping"
+        if question.place >= standing.percent:
+            return "percent"
+        return "own_write" if self._is_own(question) else None
+
+    def _is_own(self, question: Question) -> bool:
+        """Whether this context has written what the question is about, and DynamoDB may not have it yet."""
+        own = own_writes.current()
+        if own is None:
+            return False
+        quiet = self.limits.index_delay if question.is_of_index else 0.0
+        return own.waits(question.pattern.entity.source_name, question.key, self._lease.settled, quiet)
+
+    def _waited_for(self, dynamodb: Callable[[], _Answer], over: Callable[[], None] | None = None) -> _Answer:
+        """DynamoDB's answer, until the deadline; `over` is called when no thread waits for it any more."""
+        future = self._threads.submit(contextvars.copy_context().run, dynamodb)
+        if over is not None:
+            future.add_done_callback(lambda _: over())
+        return future.result(self.limits.deadline)
+
+    def _answered(self, question: Question, answer: _Answer) -> _Answer:
+        self._tally.answered(question.pattern.id, None)
+        return answer
+
+    def _failed(self, error: Exception) -> Cause:
+        self._gate.went(well=False)
+        return "slow" if isinstance(error, TimeoutError) else "failed"
+
+    def _running(self) -> Watch | None:
+        if self._watch is not None:
+            return self._watch
+        with self._starting:
+            return self._started()
+
+    def _started(self) -> Watch | None:
+        """The watch, started where there is none; None after `close`."""
+        if self._watch is None and not self._closed:
+            self._watch = Watch(self._model, self._place, self.limits, self._lease, self._tally)
+            self._watch.start()
+            # Before the interpreter ends, the sessions are closed.
+            atexit.register(self.close)
+        return self._watch
+
+    def forked(self) -> Hashable:
+        """In the child of a fork: the threads are the parent's; the child's own start when they are needed."""
+        inherited = (self._watch, self._threads)
+        self._begin()
+        return inherited
