@@ -66,6 +66,15 @@ class FileSettings(BaseModel):
     marks_bytes: Annotated[int, Field(gt=0)] = 10 * 2**30
     """Bytes of the source's disk that waiting changes may take; above, there is an alarm, and live copies wait."""
 
+    gate_age_hours: Annotated[float, Field(gt=0)] = 24.0
+    """How long ago the verification that lets reads move may have begun."""
+
+    gate_lag_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """For how many seconds a change may wait when reads move."""
+
+    gate_marks: Annotated[int, Field(ge=0)] = 1_000
+    """How many changes may wait when reads move."""
+
     history_days: Annotated[int, Field(gt=0)] = 90
     """Days after which past verifications, and divergences that were closed, are forgotten."""
 

@@ -10,20 +10,28 @@ import rich_click as click
 
 from migrator.cli.options import confirm
 from migrator.cli.output import print_json
-from migrator.cli.work import check_marks, load_work, stores_of, times_of
+from migrator.cli.work import check_marks, stores_of, times_of
 from migrator.errors import GateError
 from migrator.phases import examine, move
-from migrator.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from migrator.cli.invocation import Invocation
     from migrator.cli.work import Work
-    from migrator.phases import Plan
+    from migrator.phases import Plan, Terms
     from migrator.postgres.phases import Phase
+    from migrator.settings import Settings
 
 REFUSED: Final = GateError.exit_code
+
+
+@dataclass(frozen=True)
+class Move:
+    """A model to move, where to, and how."""
+
+    work: Work
+    to: Phase
+    terms: Terms
 
 
 @dataclass(frozen=True)
@@ -37,50 +45,68 @@ class Asked:
     max_wcu: int | None = None
 
 
-def make(invocation: Invocation, to: Phase, asked: Asked, *, wait: bool, after: str) -> int:
-    """Move the models of the settings to a phase, or show what stands in the way; return the exit code.
+def make(settings: Settings, moves: Sequence[Move], asked: Asked, *, wait: bool, after: Mapping[Phase, str]) -> int:
+    """Make these moves, or show what stands in the way; return the exit code.
 
-    `wait`: wait for gates that open by themselves; `after`: what may be done when the move is made.
+    `wait`: wait for gates that open by themselves; `after`: by phase, what may be done when a move is made.
 
     Raises:
         GateError: a gate refuses; models before this one, if there are several, have moved.
     """
-    settings = load_settings(**invocation.settings)
-    if to == "dual_write":
+    if any(move.to == "dual_write" and not move.terms.back for move in moves):
         check_marks(settings)
-    works = load_work(settings)
     url, life = stores_of(settings).database_url, times_of(settings).life
-    plans = [asyncio.run(examine(work.model, url, to, life=life)) for work in works]
-    for work, plan in zip(works, plans, strict=True):
+    plans = [asyncio.run(examine(each.work.model, url, each.to, life=life, terms=each.terms)) for each in moves]
+    for each, plan in zip(moves, plans, strict=True):
         if not asked.as_json:
-            _show(work, plan)
+            _show(each, plan)
     if asked.dry_run:
         if asked.as_json:
-            print_json({"models": _as_json(works, plans, moved=False)})
+            print_json({"models": _as_json(moves, plans, moved=False)})
         return REFUSED if any(plan.closed for plan in plans) else 0
-    leaving = [work.model.name for work, plan in zip(works, plans, strict=True) if plan.entities]
-    if leaving:
-        confirm(f"Move {', '.join(leaving)} to {to}?", yes=asked.yes, no_input=asked.no_input)
+    questions = [
+        f"{_who(each, plan)} to {_where(plan)}" for each, plan in zip(moves, plans, strict=True) if plan.entities
+    ]
+    if questions:
+        confirm(f"Move {', '.join(questions)}?", yes=asked.yes, no_input=asked.no_input)
     waiting = _waiting if wait else None
-    made = [asyncio.run(move(work.model, url, to, life=life, waiting=waiting)) for work in works]
+    made = [
+        asyncio.run(move(each.work.model, url, each.to, life=life, terms=each.terms, waiting=waiting)) for each in moves
+    ]
     if asked.as_json:
-        print_json({"models": _as_json(works, made, moved=True)})
-    for work, plan in zip(works, made, strict=True):
+        print_json({"models": _as_json(moves, made, moved=True)})
+    for each, plan in zip(moves, made, strict=True):
         if plan.entities:
-            click.echo(f"done: {work.model.name} is in phase {to}", err=True)
-            click.echo(f"next: {after}", err=True)
+            click.echo(f"done: {_who(each, plan)} is in phase {_where(plan)}", err=True)
+            click.echo(f"next: {after[plan.to]}", err=True)
     return 0
+
+
+def _who(move: Move, plan: Plan) -> str:
+    """The model; where not all of it moves, the entities too."""
+    if len(plan.entities) == len(move.work.model.entities):
+        return move.work.model.name
+    return f"{move.work.model.name} ({', '.join(plan.entities)})"
+
+
+def _where(plan: Plan) -> str:
+    return f"{plan.to}, {plan.percent} % of reads" if plan.percent else plan.to
 
 
 def _waiting(seconds: float) -> None:
     click.echo(f"waiting {seconds:,.0f} s until no request of a copy can arrive any more", err=True)
 
 
-def _show(work: Work, plan: Plan) -> None:
+def _show(move: Move, plan: Plan) -> None:
+    name = move.work.model.name
     if not plan.entities:
-        click.echo(f"{work.model.name}: is in phase {plan.to} already")
+        click.echo(f"{name}: is in phase {_where(plan)} already")
         return
-    click.echo(f"{work.model.name}: to phase {plan.to}, {len(plan.entities)} entities")
+    click.echo(f"{name}: to phase {_where(plan)}, {len(plan.entities)} entities")
+    if plan.along:
+        click.echo(
+            f"  {', '.join(plan.along)}: moved together with what was named, for foreign keys or items they share"
+        )
     for gate in plan.gates:
         click.echo(f"  {'open  ' if gate.is_open else 'closed'}  {gate.name}")
         for reason in gate.reasons:
@@ -89,12 +115,14 @@ def _show(work: Work, plan: Plan) -> None:
             click.echo(f"          next: {step}")
 
 
-def _as_json(works: Sequence[Work], plans: Sequence[Plan], *, moved: bool) -> list[dict[str, Any]]:
+def _as_json(moves: Sequence[Move], plans: Sequence[Plan], *, moved: bool) -> list[dict[str, Any]]:
     return [
         {
-            "name": work.model.name,
+            "name": each.work.model.name,
             "to": plan.to,
+            "percent": plan.percent,
             "entities": plan.entities,
+            "along": plan.along,
             "moved": moved,
             "gates": [
                 {
@@ -107,5 +135,5 @@ def _as_json(works: Sequence[Work], plans: Sequence[Plan], *, moved: bool) -> li
                 for gate in plan.gates
             ],
         }
-        for work, plan in zip(works, plans, strict=True)
+        for each, plan in zip(moves, plans, strict=True)
     ]

@@ -51,6 +51,17 @@ def target_options(function: Function) -> Function:
     return function
 
 
+def entity_option(function: Function) -> Function:
+    """Give a command `--entity`, repeated, passed to it as `entities`."""
+    return click.option(
+        "--entity",
+        "entities",
+        multiple=True,
+        metavar="ENTITY",
+        help="An entity to move, with all that it shares foreign keys or items with; may be repeated.",
+    )(function)
+
+
 def workers_option(function: Function) -> Function:
     """Give a command `--workers`: the processes that it shares its work out to."""
     return click.option(

@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
-from migrator.cli.moves import Asked, make
-from migrator.cli.options import change_options, common_options, json_option, mapping_options
+from migrator.cli.moves import Asked, Move, make
+from migrator.cli.options import change_options, common_options, entity_option, json_option, mapping_options
+from migrator.cli.work import load_entities, named_of, stores_of
+from migrator.phases import Terms, phase_before
+from migrator.settings import load_settings
 
 if TYPE_CHECKING:
     from migrator.cli.invocation import Invocation
+    from migrator.postgres.phases import Phase
+
+PHASES: Final[dict[str, Phase]] = {"prepare": "prepare", "dual-write": "dual_write"}
+AFTER: Final[dict[Phase, str]] = {
+    "prepare": "relays write nothing more; `migrate switch dual-write` goes on",
+    "dual_write": "applications read the source again; `migrate switch reads` goes on, `migrate rollback` further back",
+}
 
 
 @click.command("rollback")
+@click.option("--to", type=click.Choice(list(PHASES)), help="The phase to go back to; the one before if not given.")
+@entity_option
 @mapping_options
 @change_options
 @json_option
 @common_options
 @click.pass_obj
-def command(invocation: Invocation, *, dry_run: bool, yes: bool, no_input: bool, as_json: bool) -> int:
+def command(  # noqa: PLR0913 - its options
+    invocation: Invocation,
+    *,
+    to: str | None,
+    entities: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    no_input: bool,
+    as_json: bool,
+) -> int:
     """Move back to the phase before.
 
-    From dual-write back to prepare, relays stop writing at once; changes are marked as before. All entities move
-    together, or none. Exit code 8 where a gate refuses.
+    Where reads have moved for some entities only, those go back, and the others stay. From dual-write back to prepare,
+    relays stop writing at once; changes are marked as before. With --to, a second run moves nothing. Exit code 8 where
+    the move is not legal.
     """
+    settings = load_settings(**invocation.settings)
+    works = load_entities(settings, entities)
+    url = stores_of(settings).database_url
+    moves = []
+    for work in works:
+        named = named_of(work, entities)
+        before = PHASES[to] if to else asyncio.run(phase_before(work.model, url, named))
+        moves.append(Move(work, before, Terms(named, back=True)))
     asked = Asked(dry_run=dry_run, yes=yes, no_input=no_input, as_json=as_json)
-    return make(
-        invocation, "prepare", asked, wait=False, after="relays write nothing more; `migrate switch dual-write` goes on"
-    )
+    return make(settings, moves, asked, wait=False, after=AFTER)

@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from migrator.cli.groups import groups_of, next_moves
+from migrator.cli.work import terms_of, times_of
 from migrator.dynamodb import admin, control
 from migrator.dynamodb.errors import TableMissingError
 from migrator.engines.copy import plan_table, records
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from migrator.cli.groups import Group, Next
     from migrator.cli.work import Work
     from migrator.engines.copy import TablePlan
     from migrator.engines.stores import Stores
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from migrator.postgres.pending import Backlog
     from migrator.postgres.phases import Phase
     from migrator.postgres.verifications import Verification
+    from migrator.settings import Settings
 
 REASONS: Final = 3
 
@@ -83,7 +87,8 @@ class Standing:
 
     `phases` are those of all entities; `backlog` is what waits of the marks (None: there are none yet);
     `alarm` says that they take more of the disk than they may. `verification` is the last one that came to a verdict,
-    `attempt` the last one of all, `divergences` how many are open, `at` the time by the source's clock.
+    `attempt` the last one of all, `divergences` how many are open, `at` the time by the source's clock. `groups` are
+    the entities as they move together, `moves` those that they have before them.
     """
 
     model: str
@@ -96,6 +101,8 @@ class Standing:
     divergences: int = 0
     at: datetime | None = None
     phases: Mapping[str, Phase] = field(default_factory=dict)
+    groups: Sequence[Group] = ()
+    moves: Sequence[Next] = ()
     backlog: Backlog | None = None
     alarm: str | None = None
 
@@ -135,8 +142,16 @@ class Standing:
             if source.set_aside:
                 command = "migrate relay" if self.followed else "migrate copy"
                 yield f"{source.name}: rows set aside: {source.set_aside:,}; correct them, then run `{command}`"
+        for group in self.groups:
+            yield from group.in_the_way()
         if self.alarm is not None:
             yield self.alarm
+
+    def not_yet(self) -> Iterator[str]:
+        """Why moves that are next cannot be made now; that to dual_write has its steps among the others."""
+        for each in self.moves:
+            if each.plan.to != "dual_write":
+                yield from (f"{each.command}: {reason}" for gate in each.plan.closed for reason in gate.reasons)
 
     def next_steps(self) -> Iterator[str]:
         """The commands that may be run now."""
@@ -160,21 +175,22 @@ class Standing:
             yield "migrate switch dual-write"
         if self.verification is None or self.outdated or self.unverified or not self.verification.clean:
             yield "migrate verify"
+        yield from (each.command for each in self.moves if each.plan.to == "read_target" and not each.plan.closed)
 
 
-def standing_of(work: Work, stores: Stores, marks_bytes: int) -> Standing:
+def standing_of(work: Work, stores: Stores, settings: Settings) -> Standing:
     """Read where a model stands.
 
     Raises:
         ConfigurationError, SourceError, TargetError: a store cannot be reached or read.
     """
-    standing = asyncio.run(_read_source(work, stores, marks_bytes))
+    standing = asyncio.run(_read_source(work, stores, settings))
     with closing(control.connect(stores.target())) as client:
         standing.targets = [_target(client, table) for table in work.model.tables]
     return standing
 
 
-async def _read_source(work: Work, stores: Stores, marks_bytes: int) -> Standing:
+async def _read_source(work: Work, stores: Stores, settings: Settings) -> Standing:
     standing = Standing(work.model.name, work.model.fingerprint)
     connection = await connect(stores.database_url, purpose="status", read_only=True)
     try:
@@ -187,6 +203,7 @@ async def _read_source(work: Work, stores: Stores, marks_bytes: int) -> Standing
             standing.at = await verifications.now(connection)
         at = await phases.known(connection, work.model.name)
         standing.phases = {each.name: at.get(each.name, phases.Standing()).phase for each in work.entities}
+        standing.groups = groups_of(work.model, at)
         known = await records(connection, work.model)
         captures = await capture.standing(connection, capture.wanted([work.model]))
         for entity in work.entities:
@@ -195,7 +212,10 @@ async def _read_source(work: Work, stores: Stores, marks_bytes: int) -> Standing
         if standing.version:
             names = [source.qualified for source in standing.sources]
             standing.backlog = await pending.backlog(connection, names)
-            standing.alarm = standing.backlog.alarm(marks_bytes)
+            standing.alarm = standing.backlog.alarm(settings.marks_bytes)
+        if standing.version >= state.LATEST:
+            life, terms = times_of(settings).life, terms_of(settings)
+            standing.moves = await next_moves(connection, work.model, standing.groups, life=life, terms=terms)
         return standing
     finally:
         await connection.close()

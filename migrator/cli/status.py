@@ -48,7 +48,7 @@ def command(invocation: Invocation, *, watch: bool, as_json: bool) -> None:
     works = load_work(settings)
     stores = stores_of(settings)
     while True:
-        standings = [standing_of(work, stores, settings.marks_bytes) for work in works]
+        standings = [standing_of(work, stores, settings) for work in works]
         if as_json:
             print_json({"models": [_as_json(standing) for standing in standings]})
         else:
@@ -68,6 +68,9 @@ def _show(standing: Standing) -> None:
         click.echo(f"toolkit's schema: {installed}, this release needs version {state.LATEST}")
     for target in standing.targets:
         click.echo(f"table {target.name}: {_target_words(target)}")
+    for group in standing.groups:
+        if group.at.percent or standing.phase != group.at.phase:
+            click.echo(f"phase: {group.words}")
     click.echo()
     print_table(
         ("source", "rows, about", "settled", "items", "past TTL", "set aside", "copy", "changes"),
@@ -82,8 +85,14 @@ def _show(standing: Standing) -> None:
     click.echo(f"verification: {_verification_words(standing)}")
     if standing.divergences:
         click.echo(f"divergences: {standing.divergences:,} open; `migrate history --divergences --open` names them")
+    _show_steps(standing)
+
+
+def _show_steps(standing: Standing) -> None:
     for sentence in standing.in_the_way():
         click.echo(f"in the way: {printable(sentence)}")
+    for sentence in standing.not_yet():
+        click.echo(f"not yet: {printable(sentence)}")
     steps = list(standing.next_steps())
     for step in steps:
         click.echo(f"next: {step}")
@@ -155,6 +164,7 @@ def _as_json(standing: Standing) -> dict[str, Any]:
         "name": standing.model,
         "phase": standing.phase,
         "phases": standing.phases,
+        "groups": [group.as_json() for group in standing.groups],
         "fingerprint": standing.fingerprint,
         "schema_version": standing.version,
         "sources": [_source_as_json(source) for source in standing.sources],
@@ -172,6 +182,7 @@ def _as_json(standing: Standing) -> dict[str, Any]:
         },
         "open_divergences": standing.divergences,
         "in_the_way": list(standing.in_the_way()),
+        "moves": [move.as_json() for move in standing.moves],
         "next": list(standing.next_steps()),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -11,6 +12,7 @@ from migrator.cli.models import load_models
 from migrator.engines.stores import Stores, chosen
 from migrator.errors import ConfigurationError, UsageError
 from migrator.mapping import lint
+from migrator.phases import Terms
 from migrator.reconcile import Times
 
 if TYPE_CHECKING:
@@ -57,6 +59,29 @@ def load_work(settings: Settings, tables: Sequence[str] = ()) -> list[Work]:
     return works
 
 
+def load_entities(settings: Settings, names: Sequence[str]) -> list[Work]:
+    """Import the models that have the named entities, as `load_work` does; without names, all.
+
+    Raises:
+        ConfigurationError: as `load_work`.
+        UsageError: a name is no entity of any model.
+    """
+    works = load_work(settings)
+    unknown = [name for name in names if not any(work.model.entity(name) for work in works)]
+    if unknown:
+        raise UsageError(
+            f"{', '.join(unknown)}: no entity of {' or '.join(work.model.name for work in works)}",
+            safe="Nothing was done.",
+            next_step=f"The entities are {', '.join(each.name for work in works for each in work.entities)}.",
+        )
+    return [work for work in works if not names or any(work.model.entity(name) for name in names)]
+
+
+def named_of(work: Work, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of these names that are entities of a model."""
+    return tuple(name for name in names if work.model.entity(name))
+
+
 def check_marks(settings: Settings) -> None:
     """Refuse models of which two map one source table: whoever takes a mark settles it for one of them, and ends it.
 
@@ -97,6 +122,15 @@ def stores_of(settings: Settings) -> Stores:
         profile=settings.profile,
         region=settings.region,
         endpoint_url=settings.endpoint_url,
+    )
+
+
+def terms_of(settings: Settings) -> Terms:
+    """The bounds within which the settings let reads move."""
+    return Terms(
+        max_age=timedelta(hours=settings.gate_age_hours),
+        max_lag=settings.gate_lag_seconds,
+        max_marks=settings.gate_marks,
     )
 
 

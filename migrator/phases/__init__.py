@@ -7,6 +7,9 @@ nothing has to be told to them.
 from __future__ import annotations
 
 from migrator.phases.gate import Gate
-from migrator.phases.move import Plan, examine, move
+from migrator.phases.groups import groups
+from migrator.phases.move import examine, move, phase_before
+from migrator.phases.plan import Plan, planned
+from migrator.phases.terms import Terms
 
-__all__ = ["Gate", "Plan", "examine", "move"]
+__all__ = ["Gate", "Plan", "Terms", "examine", "groups", "move", "phase_before", "planned"]

@@ -4,63 +4,57 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from migrator.errors import GateError, LockedError
-from migrator.phases import dual_write
+from migrator.mapping import entity_fingerprint
 from migrator.phases.gate import Gate
+from migrator.phases.groups import members
+from migrator.phases.plan import BACK, check, planned
+from migrator.phases.terms import Terms
 from migrator.postgres import phases, state
 from migrator.postgres.connection import connect
 from migrator.postgres.locks import lock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from migrator.mapping import Model
+    from migrator.phases.plan import Plan
     from migrator.postgres.connection import Connection
     from migrator.postgres.phases import Phase
 
-FROM: Final[Mapping[Phase, Phase]] = {"dual_write": "prepare", "prepare": "dual_write"}
-"""The legal moves: by the phase to move to, the one to come from."""
+TERMS: Final = Terms()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A move: the phase to move to, the entities that are not there yet, and the gates they have to pass."""
-
-    to: Phase
-    entities: tuple[str, ...]
-    gates: tuple[Gate, ...] = ()
-
-    @property
-    def closed(self) -> list[Gate]:
-        """The gates that refuse it."""
-        return [gate for gate in self.gates if not gate.is_open]
-
-
-async def examine(model: Model, database_url: str | None, to: Phase, *, life: float) -> Plan:
+async def examine(model: Model, database_url: str | None, to: Phase, *, life: float, terms: Terms = TERMS) -> Plan:
     """What a move would pass, without making it.
 
     Args:
-        model: the model, of which all entities move together.
+        model: the model.
         database_url: the source; None: as the environment says.
         to: where it is to go.
         life: how many seconds a request lives (`Times.life`); the same for all that write for the model.
+        terms: which entities, how, and within which bounds.
 
     Raises:
+        UsageError: the terms mean nothing.
         ConfigurationError: `prepare` has not been run.
         SourceError: PostgreSQL cannot be reached.
     """
+    terms = _directed(to, terms)
+    check(to, terms)
     async with _session(database_url) as connection:
         try:
             async with lock(connection, _lock(model)):
-                return await _plan(connection, model, to, life)
+                return await planned(connection, model, to, life=life, terms=terms)
         except LockedError as error:
-            plan = await _plan(connection, model, to, life)
+            plan = await planned(connection, model, to, life=life, terms=terms)
             if not plan.entities:
                 return plan
-            return Plan(to, plan.entities, (*plan.gates, Gate("no copy runs", (error.what,), (error.next_step or "",))))
+            held = Gate("no copy and no other move runs", (error.what,), (error.next_step or "",))
+            return replace(plan, gates=(*plan.gates, held))
 
 
 async def move(
@@ -69,45 +63,74 @@ async def move(
     to: Phase,
     *,
     life: float,
+    terms: Terms = TERMS,
     waiting: Callable[[float], None] | None = None,
 ) -> Plan:
-    """Moves all entities of a model to a phase, or none; where all are there already, nothing is done.
+    """Moves entities of a model to a phase, all that are asked for or none; those that are there already stay.
 
     Args:
-        model: the model, of which all entities move together.
+        model: the model.
         database_url: the source; None: as the environment says.
         to: where it is to go.
         life: how many seconds a request lives (`Times.life`).
+        terms: which entities, how, and within which bounds.
         waiting: called with the seconds that a gate needs to open by itself, before they are waited for; without it,
             such a gate refuses as others do.
 
     Raises:
         GateError: a gate refuses. Nothing was moved.
         LockedError: a copy runs, or another move.
-        ConfigurationError, SourceError: as `examine`.
+        UsageError, ConfigurationError, SourceError: as `examine`.
     """
+    terms = _directed(to, terms)
+    check(to, terms)
     async with _session(database_url) as connection:
-        plan = await _plan(connection, model, to, life)
+        plan = await planned(connection, model, to, life=life, terms=terms)
         if not plan.entities:
             return plan
         # Kept while it waits: no copy begins meanwhile, after which all of the time would have to be waited again.
         async with lock(connection, _lock(model)):
             while True:
-                plan = await _plan(connection, model, to, life)
+                plan = await planned(connection, model, to, life=life, terms=terms)
                 wait = max((gate.wait for gate in plan.closed), default=0.0)
                 if waiting is not None and wait and all(gate.wait for gate in plan.closed):
                     waiting(wait)
                     await asyncio.sleep(wait)
                 elif plan.closed:
                     raise _refused(model, plan)
-                elif await _record(connection, model, plan, life):
+                elif not plan.entities or await _record(connection, model, plan, 0.0 if terms.back else life):
                     return plan
+
+
+async def phase_before(model: Model, database_url: str | None, entities: Sequence[str] = ()) -> Phase:
+    """The phase that a move back leads to: the one before that of those entities, or of all, which are furthest on.
+
+    Raises:
+        UsageError: a name is no entity of the model.
+        ConfigurationError, SourceError: as `examine`.
+    """
+    async with _session(database_url) as connection:
+        at = await phases.standings(connection, model.name)
+    reached = {at[each.name].phase for each in members(model, entities) if each.name in at}
+    return next((to for to, left in BACK.items() if left in reached), "prepare")
 
 
 async def _record(connection: Connection, model: Model, plan: Plan, life: float) -> bool:
     """Records a move; returns False where a copy has sent something since its gates were looked at."""
-    quiet = life if plan.to == "dual_write" else 0.0
-    return await phases.move(connection, model.name, plan.entities, plan.to, quiet=quiet)
+    return await phases.move(
+        connection,
+        model.name,
+        plan.entities,
+        plan.to,
+        percent=plan.percent,
+        fingerprints={each.name: entity_fingerprint(each) for each in model.entities if each.name in plan.entities},
+        quiet=life if plan.to == "dual_write" else 0.0,
+    )
+
+
+def _directed(to: Phase, terms: Terms) -> Terms:
+    """The terms with the one direction in which the first phase can be entered."""
+    return replace(terms, back=True) if to == "prepare" else terms
 
 
 @asynccontextmanager
@@ -125,26 +148,13 @@ def _lock(model: Model) -> str:
     return f"copy:{model.name}"
 
 
-async def _plan(connection: Connection, model: Model, to: Phase, life: float) -> Plan:
-    standings = await phases.standings(connection, model.name)
-    at = {entity.name: standings.get(entity.name, phases.Standing()).phase for entity in model.entities}
-    leaving = tuple(name for name, phase in at.items() if phase != to)
-    if not leaving:
-        return Plan(to, ())
-    elsewhere = [f"{name} is in {at[name]}" for name in leaving if at[name] != FROM[to]]
-    steps = ("migrate status",) if elsewhere else ()
-    gates = [Gate(f"{to} can be entered from {FROM[to]}", tuple(elsewhere), steps)]
-    if to == "dual_write" and not elsewhere:
-        gates += await dual_write.gates(connection, model, life=life)
-    return Plan(to, leaving, tuple(gates))
-
-
 def _refused(model: Model, plan: Plan) -> GateError:
     closed = plan.closed
+    who = model.name if len(plan.entities) == len(model.entities) else f"{model.name} ({', '.join(plan.entities)})"
     reasons = "\n  ".join(reason for gate in closed for reason in gate.reasons)
     steps = "; ".join(dict.fromkeys(step for gate in closed for step in gate.next_steps))
     return GateError(
-        f"{model.name} cannot move to {plan.to}:\n  {reasons}",
+        f"{who} cannot move to {plan.to}:\n  {reasons}",
         safe="nothing was moved",
         next_step=steps,
     )

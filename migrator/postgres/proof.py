@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from migrator.postgres import verifications
 from migrator.postgres.errors import OWN_TABLES, errors_explained
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from migrator.postgres.connection import Connection
     from migrator.postgres.verifications import Verification
+
+_NOTHING: Final = "nothing has been verified as a whole yet"
 
 
 async def objections(
@@ -33,11 +35,30 @@ async def objections(
     """
     found = await verifications.latest(connection, model, judged=True, whole=True)
     if not found:
-        return ["nothing has been verified as a whole yet"]
+        return [_NOTHING]
     (proof,) = found
     with errors_explained("read the verifications", connection=connection, privileges=OWN_TABLES):
         since = await connection.fetchrow(QUERIES["since_proof"], model, proof.id)
     return [*_own(proof, fingerprint, tables), *_since(since, max_age)]
+
+
+async def unproven(connection: Connection, model: str, patterns: Sequence[str]) -> list[str]:
+    """Return why the latest verification of everything does not prove access patterns, a clause each; none: it does.
+
+    A pattern for which no row has values was asked for, and has nothing to differ in.
+    """
+    found = await verifications.latest(connection, model, judged=True, whole=True)
+    if not found or not patterns:
+        return [] if found else [_NOTHING]
+    (proof,) = found
+    when = f"{proof.started_at:%Y-%m-%d %H:%M:%S %Z}"
+    known = proof.counts.get("patterns", {})
+    missing = [name for name in patterns if name not in known]
+    differing = [name for name in patterns if name in known and known[name]["asked"] != known[name]["equal"]]
+    reasons = [f"the last verification of everything ({when}) did not ask {', '.join(missing)}"] if missing else []
+    if differing:
+        reasons.append(f"{', '.join(differing)} answered otherwise than the source ({when})")
+    return reasons
 
 
 def _own(proof: Verification, fingerprint: str, tables: Sequence[str]) -> Iterator[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.project import Project
 
 MOVE = ("switch", "dual-write", "-y")
-GATES = 5
+GATES = 6
 
 
 def gates(project: Project, code: int) -> dict[str, bool]:
@@ -126,7 +126,7 @@ def test_a_killed_copy_counts_as_one_that_ended(prepared: Project) -> None:
             process.communicate(timeout=60)
         proxy.release()
     assert running.code == 8
-    assert "  closed  no copy runs\n" in running.out
+    assert "  closed  no copy and no other move runs\n" in running.out
     project.here(*MOVE).failed(8, "may have sent its last request")
     quick.here("copy").succeeded()
     quick.here(*MOVE, "--wait").succeeded()
@@ -161,10 +161,10 @@ def test_a_turbo_copy_waits_for_what_relays_may_have_sent(prepared: Project) -> 
 
 def test_a_phase_that_this_release_does_not_know_how_to_leave(prepared: Project) -> None:
     project = following(prepared)
-    project.database.execute("update migrator.phases set phase = 'read_target'")
-    project.here(*MOVE).failed(8, "CUSTOMER is in read_target", "nothing was moved", "migrate status")
-    project.here("rollback", "-y").failed(8, "ORDER is in read_target")
-    project.here("copy").failed(8, "customers cannot be copied: CUSTOMER is in phase read_target")
+    project.database.execute("update migrator.phases set phase = 'write_target'")
+    project.here(*MOVE).failed(8, "CUSTOMER is in write_target", "nothing was moved", "migrate status")
+    project.here("rollback", "-y").failed(8, "ORDER is in write_target")
+    project.here("copy").failed(8, "customers cannot be copied: CUSTOMER is in phase write_target")
     assert "be refused: its phase allows no copy" in project.here("copy", "--dry-run").succeeded().out
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 MAX_LISTED: Final = 10_000
 """Differences that are named; where there are more, something is wrong as a whole."""
+NOT_ASKED_FOR: Final = "it was not asked for"
+"""Why an access pattern was not asked, where nobody wanted it to be."""
 
 
 class Verdict(Enum):

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from migrator.engines.verify.findings import NOT_ASKED_FOR
 from migrator.errors import MigratorError
 from migrator.postgres import divergences, verifications
 from migrator.postgres.connection import connect
@@ -158,6 +159,11 @@ def _counts(report: Report, entities: Sequence[Entity]) -> dict[str, Any]:
         "moving": len(report.moving),
         "unjudged": report.unjudged,
         "answers": sum(parity.differs for parity in report.parities),
+        "patterns": {
+            parity.pattern: {"asked": parity.asked, "equal": parity.equal}
+            for parity in report.parities
+            if parity.reason != NOT_ASKED_FOR
+        },
         **verdicts,
         "entities": by_entity,
     }

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from migrator.dynamodb import answers as dynamodb
 from migrator.dynamodb.pacing import Pace
 from migrator.engines.together import together
-from migrator.engines.verify.findings import Parity
+from migrator.engines.verify.findings import NOT_ASKED_FOR, Parity
 from migrator.engines.verify.judging.expected import Snapshots
 from migrator.errors import UsageError
 from migrator.mapping import kind as kinds
@@ -145,7 +145,7 @@ class Inquiry:
         """
         parity = Parity(pattern.id, pattern.question)
         if self._asking.questions == 0:
-            parity.reason = "it was not asked for"
+            parity.reason = NOT_ASKED_FOR
             return parity
         comparison = Comparison(pattern)
         async for questions in self._questions(pattern):
