@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.protocol.checker import explore
 from tests.unit.protocol.rules import PREPARE, Configuration, Model
+from tests.unit.protocol.switch_variants import MOVED, UPDATED
 
 pytestmark = pytest.mark.soak
 
@@ -79,6 +82,25 @@ LARGE = {
         45_000,
     ),
 }
+
+SWITCHED = {
+    "two reconcilers": (replace(UPDATED, reconcilers=2), 100_000),
+    "three writes": (replace(UPDATED, writes=3), 20_000),
+    "a key moved three times": (replace(MOVED, writes=3), 35_000),
+    "a row written on both sides, two applications": (
+        replace(UPDATED, operations=("insert", "update", "delete"), instances=2),
+        20_000,
+    ),
+    "longer leases and lives, two applications": (replace(UPDATED, lease=1, life=1, instances=2), 40_000),
+}
+
+
+@pytest.mark.parametrize("name", SWITCHED)
+def test_writes_move_and_come_back_in_every_state(name: str) -> None:
+    configuration, floor = SWITCHED[name]
+    outcome = explore(Model(configuration))
+    assert outcome.broken == "", f"\n{outcome}"
+    assert outcome.states >= floor
 
 
 @pytest.mark.parametrize("name", LARGE)

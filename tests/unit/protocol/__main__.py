@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from tests.unit.protocol import switch_variants, variants
 from tests.unit.protocol.checker import explore, lost_write
 from tests.unit.protocol.rules import Model
-from tests.unit.protocol.variants import SOUND, VARIANTS
+
+SOUND = {**variants.SOUND, **switch_variants.SOUND}
+VARIANTS: dict[str, variants.Variant | switch_variants.Variant] = {**variants.VARIANTS, **switch_variants.VARIANTS}
 
 
 def show(title: str, text: object) -> None:

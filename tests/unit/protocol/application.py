@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from tests.unit.protocol.invariants import MARKED, uncovered
+from tests.unit.protocol.invariants import MARKED, MASTER, uncovered
+from tests.unit.protocol.rules import DUAL_WRITE, PREPARE
 from tests.unit.protocol.state import Mark, Row, Source, Step, Transaction, World, key_name, row_name
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def steps(world: World, model: Model) -> Iterator[Step]:
     """Yield what the application may do next: commit, or begin a transaction or end one where they may stay open."""
     # An open transaction ends without anybody's doing.
     yield from (end(world, transaction, model)._replace(by="system") for transaction in world.transactions)
-    if not world.writes_left:
+    # Whoever knows no phase, as a script does, would write whatever the phase is.
+    if not world.writes_left or (world.phase not in (PREPARE, DUAL_WRITE) and model.switch.fence):
         return
     at_once = not model.configuration.open_transactions
     if not at_once and len(world.transactions) == model.configuration.open_transactions:
@@ -85,7 +87,10 @@ def end(world: World, transaction: Transaction, model: Model) -> Step:
     )
     story = f"application: commits: {transaction.story}, {numbered('mark', transaction)}"
     bare = [key for key in uncovered(after) if after.source.changed[key] > world.source.changed[key]]
-    return Step(story, after, "application", f"{MARKED}: {key_name(bare[0])}" if bare else "")
+    broken = f"{MARKED}: {key_name(bare[0])}" if bare else ""
+    if world.target_is_master:
+        broken = f"{MASTER}: {transaction.story} in PostgreSQL"
+    return Step(story, after, "application", broken)
 
 
 def committed(source: Source, transaction: Transaction, rules: Rules) -> Source:

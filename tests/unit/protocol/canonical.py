@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.unit.protocol.rules import Model
-    from tests.unit.protocol.state import Reconciler, Request, World
+    from tests.unit.protocol.state import Reconciler, Request, Switch, World
 
 Alive = set[tuple[int, int]]
 
@@ -28,8 +28,20 @@ def canonical(world: World, model: Model) -> World:
     if len(world.reconcilers) > 1:
         reconcilers = tuple(sorted(world.reconcilers))
         if reconcilers != world.reconcilers:
-            return world._replace(reconcilers=reconcilers)
+            world = world._replace(reconcilers=reconcilers)
+    if model.configuration.switches:
+        return world._replace(switch=alike(world, model))
     return world
+
+
+def alike(world: World, model: Model) -> Switch:
+    """Return the switch with nameless processes. Who goes by the phase as it is may renew the lease at any time."""
+    switch = world.switch
+    instances = (
+        each._replace(left=model.configuration.lease) if each.phase == world.phase else each
+        for each in switch.instances
+    )
+    return switch._replace(instances=tuple(sorted(instances)), appliers=tuple(sorted(switch.appliers)))
 
 
 def without_the_dead(world: World, model: Model) -> World:
@@ -58,7 +70,11 @@ def without_the_dead(world: World, model: Model) -> World:
 def fulfillable(world: World, requests: tuple[Request, ...], model: Model) -> Alive:
     """Return the pairs of key and version that are there, or may come to be."""
     rules = model.rules
-    returns = model.configuration.purge or not (rules.tombstones and rules.ttl_off and rules.tombstone_over_absence)
+    returns = (
+        model.configuration.purge
+        or model.configuration.ttl
+        or not (rules.tombstones and rules.ttl_off and rules.tombstone_over_absence)
+    )
     alive = {(each.key, each.version) for each in requests}
     for key, cell in enumerate(world.target):
         alive.add((key, cell.version))
@@ -105,7 +121,7 @@ def order(request: Request, names: dict[int, int]) -> tuple[object, ...]:
     condition = request.condition
     if condition > TURBO:
         condition = names.get(condition, len(names) + 1)
-    return (request.key, request.kind, request.item, condition, request.seen, request.left)
+    return (request.key, request.kind, request.item, condition, request.seen, request.left, request.by_application)
 
 
 def renamed(world: World, name: Callable[[int], int]) -> World:

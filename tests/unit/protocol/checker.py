@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tests.unit.protocol import application, copier, invariants, network, reconciler
+from tests.unit.protocol import application, applier, copier, invariants, network, reconciler, repository, switch
 from tests.unit.protocol.canonical import canonical
 from tests.unit.protocol.state import Step, World, beginning
 
@@ -40,12 +40,18 @@ def successors(world: World, model: Model) -> Iterator[Step]:
     yield from reconciler.steps(world, model)
     yield from copier.steps(world, model)
     yield from network.steps(world, model)
+    if model.configuration.switches:
+        yield from switch.steps(world, model)
+        yield from repository.steps(world, model)
+        yield from applier.steps(world, model)
     if not model.rules.primary and world.replica != world.source:
         yield Step("the replica catches up", world._replace(replica=world.source))
 
 
 def state_invariant(model: Model) -> Callable[[World], str]:
     """Return what says of a world which invariant it breaks."""
+    if model.configuration.switches:
+        return invariants.broken_on_the_way
     if model.configuration.operations == ("move",) and model.configuration.copied:
         return lambda world: invariants.broken_in(world) or invariants.invisible(world)
     return invariants.broken_in
@@ -82,7 +88,7 @@ class Exploration:
         self.model = model
         self.invariant = invariant
         self.by_step = by_step
-        first = canonical(beginning(model.configuration), model)
+        first = canonical(beginning(model), model)
         self.numbers = {first: 0}
         self.worlds = [first]
         self.parents = [0]
@@ -150,7 +156,7 @@ class Exploration:
         """Tell a path again, with processes that keep their names and version numbers that only grow."""
         # Requests that cannot have an effect any more are still there in such a world.
         roomy = replace(self.model, configuration=replace(self.model.configuration, requests=UNBOUNDED))
-        world = beginning(self.model.configuration)
+        world = beginning(self.model)
         for goal in path[1:]:
             step = next(step for step in successors(world, roomy) if canonical(step.world, self.model) == goal)
             world = step.world

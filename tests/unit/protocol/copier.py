@@ -44,7 +44,7 @@ def steps(world: World, model: Model) -> Iterator[Step]:
         yield Step("the copy is killed", world._replace(copier=Copier(page=world.copier.page)), "fault")
     if world.phase == PREPARE:
         yield Step("the phase moves to dual_write", world._replace(phase=DUAL_WRITE))
-    elif world.rollbacks_left:
+    elif world.phase == DUAL_WRITE and world.rollbacks_left:
         yield Step("the phase moves back to prepare", moved_back(world, model), "fault")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.unit.protocol.rules import PREPARE
+from tests.unit.protocol.rules import DUAL_WRITE, FENCED, PREPARE
 from tests.unit.protocol.state import ABSENT, IDLE, key_name
 
 if TYPE_CHECKING:
@@ -17,6 +17,13 @@ NEWER = "4: a mark disappears only when the target holds a state at least as new
 EQUAL = "5: with the copy done and no mark left, the target equals the source"
 DRAINS = "6: without further writes and faults, the marks can drain"
 VISIBLE = "7: a row that is only moved can always be read under one of its keys"
+MASTER = "8: a write is made to the store that is the master"
+COMPLETE = "9: when DynamoDB becomes the master, it holds the latest change of every row"
+BACK = "10: what is carried back never goes back to an older state"
+RETURNED = "11: with the stream read to its end, PostgreSQL holds what DynamoDB holds"
+KEPT = "12: a row is deleted only because the application has deleted its item"
+UNMARKED = "13: while DynamoDB is the master, nothing is marked"
+CURRENT = "14: no application reads from a store that lacks an acknowledged write"
 LOST = "a write is lost: all is at rest, and the target differs from the source"
 
 
@@ -44,10 +51,18 @@ def drained(world: World) -> bool:
     return world.copy_done() and not any(world.pending())
 
 
+def carried(world: World) -> bool:
+    """Whether the stream has been read to its end, and nothing is in an applier's hand."""
+    return not any(world.switch.shards) and all(each.step == "idle" for each in world.switch.appliers)
+
+
 def at_rest(world: World) -> bool:
-    """Whether nothing is going to happen any more, unless the application writes."""
+    """Whether nothing is going to happen any more, unless the application writes or the phase is moved."""
+    if world.phase == FENCED:
+        return False
     return (
-        drained(world)
+        (world.target_is_master or drained(world))
+        and (not world.target_is_master or carried(world))
         and not world.requests
         and not world.transactions
         and all(reconciler == IDLE for reconciler in world.reconcilers)
@@ -57,6 +72,8 @@ def at_rest(world: World) -> bool:
 def broken_by_writing(world: World, request: Request, before: Cell, after: Cell) -> str:
     """Return what a request breaks by being applied: `before` and `after` are the item it changes."""
     key = request.key
+    if request.by_application and not world.target_is_master:
+        return f"{MASTER}: {key_name(key)} in DynamoDB"
     if request.kind != "purge" and request.seen < before.seen:
         # Nobody reconciles while turbo copy's requests may arrive: what they set back is marked, and stays so.
         unsettled = world.phase == PREPARE or world.settling > 0
@@ -83,6 +100,21 @@ def broken_in(world: World) -> str:
         if keys:
             return f"{EQUAL}: {difference(world, keys[0])}"
     return ""
+
+
+def broken_on_the_way(world: World) -> str:
+    """Return what a state breaks by itself, where writes move to DynamoDB and back."""
+    if not world.target_is_master:
+        return broken_in(world)
+    for key, cell in enumerate(world.target):
+        if cell.seen < world.source.changed[key]:
+            return f"{COMPLETE}: {key_name(key)}"
+        if cell.seen > world.source.changed[key] and any(each.phase == DUAL_WRITE for each in world.switch.instances):
+            return f"{CURRENT}: {key_name(key)} is read in PostgreSQL"
+    if any(world.pending()):
+        return UNMARKED
+    keys = differing(world) if carried(world) else []
+    return f"{RETURNED}: {difference(world, keys[0])}" if keys else ""
 
 
 def invisible(world: World) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.unit.protocol import copier, reconciler
+from tests.unit.protocol import copier, reconciler, switch
 from tests.unit.protocol.invariants import broken_by_absence, broken_by_writing
 from tests.unit.protocol.state import ABSENT, ANY, NOTHING, Cell, Request, Step, key_name
 
@@ -21,7 +21,7 @@ def steps(world: World, model: Model) -> Iterator[Step]:
         yield from deliver(world, request, model)
     if model.configuration.purge:
         yield from purge(world, model)
-    if not model.rules.ttl_off:
+    if not model.rules.ttl_off or world.switch.ttl:
         yield from expire(world)
     if ticks(world):
         yield Step("the clock ticks", tick(world, model))
@@ -40,16 +40,18 @@ def deliver(world: World, request: Request, model: Model) -> Iterator[Step]:
         return
     after = applied(request, before)
     broken = broken_by_writing(world, request, before, after)
-    target = (*world.target[: request.key], after, *world.target[request.key + 1 :])
-    written = world._replace(target=target)
+    written = world.with_cell(request.key, after)
     told = f"{described(request)} is applied"
     for index in reconciler.waiting_for(world, request):
         yield Step(f"{told}; relay {index + 1} is told", reconciler.answered(written, index, model), "system", broken)
     if copier.waits_for(world, request):
         yield Step(f"{told}; the copy is told", copier.answered(written, model), "system", broken)
-    if written != world:
+    if request.by_application:
+        yield Step(told, written, "application", broken)
+    elif written != world:
         # Nobody waits for the answer to a purge. Any other request that has its effect without an answer is a fault.
-        yield Step(f"{told}, and nobody is told", written, "system" if request.kind == "purge" else "fault", broken)
+        by = "system" if request.kind == "purge" else "fault"
+        yield Step(f"{told}, and nobody is told", written, by, broken)
 
 
 def applied(request: Request, before: Cell) -> Cell:
@@ -77,11 +79,12 @@ def purge(world: World, model: Model) -> Iterator[Step]:
 def expire(world: World) -> Iterator[Step]:
     """DynamoDB's TTL deletes an item."""
     for key, cell in enumerate(world.target):
-        if cell.kind == "item":
-            after = Cell("expired", NOTHING, ABSENT, cell.seen, 0)
-            target = (*world.target[:key], after, *world.target[key + 1 :])
+        # An item that expires while the request by which the application has made it may come again is left out.
+        made = (each for each in world.requests if each.by_application and each.condition == ABSENT)
+        if cell.kind == "item" and all(each.key != key for each in made):
+            after = world.with_cell(key, Cell("expired", NOTHING, ABSENT, cell.seen, 0))
             story = f"DynamoDB's TTL deletes the item at {key_name(key)}"
-            yield Step(story, world._replace(target=target), "fault", broken_by_absence(world, key, cell.seen))
+            yield Step(story, after, "fault", broken_by_absence(world, key, cell.seen))
 
 
 def room(world: World, configuration: Configuration) -> bool:
@@ -98,6 +101,8 @@ def ticks(world: World) -> bool:
         or any(cell.rest for cell in world.target)
         or any(each.step == "ready" for each in world.reconcilers)
         or world.copier.step == "read"
+        or world.switch.waiting
+        or any(each.phase != world.phase for each in world.switch.instances)
     )
 
 
@@ -110,11 +115,13 @@ def tick(world: World, model: Model) -> World:
         copier=copier.overdue(world.copier, model.rules),
         settling=max(0, world.settling - 1),
         leaving=max(0, world.leaving - 1),
+        switch=switch.tick(world, model),
     )
 
 
 def described(request: Request) -> str:
     """Return a request in words."""
     what = request.item or request.kind
+    whose = "the application's request" if request.by_application else "the request"
     condition = {ANY: "", ABSENT: " if absent"}.get(request.condition, f" if v{request.condition}")
-    return f"the request {key_name(request.key)} := {what}{condition}"
+    return f"{whose} {key_name(request.key)} := {what}{condition}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.unit.protocol.rules import DUAL_WRITE
+from tests.unit.protocol.rules import DUAL_WRITE, FENCED, TARGET_IS_MASTER
 from tests.unit.protocol.state import (
     ABSENT,
     ANY,
@@ -60,16 +60,18 @@ def steps(world: World, model: Model) -> Iterator[Step]:
             yield Step(f"{who} crashes", world.with_reconciler(index, IDLE), "fault")
 
 
-def may_run(world: World, rules: Rules) -> bool:
-    """Whether reconcile is allowed: in phase `dual_write`, and when nothing can arrive that turbo copy sent."""
+def may_run(world: World, model: Model) -> bool:
+    """Whether reconcile may run: while PostgreSQL is the master and nothing of turbo copy can arrive."""
+    rules = model.rules
     if not rules.relay_respects_copy:
         return True
-    return world.phase == DUAL_WRITE and (world.settling == 0 or not rules.relay_waits)
+    phases = (DUAL_WRITE, FENCED) if model.switch.phase_read else (DUAL_WRITE, FENCED, *TARGET_IS_MASTER)
+    return world.phase in phases and (world.settling == 0 or not rules.relay_waits)
 
 
 def claim(world: World, index: int, model: Model) -> Iterator[Step]:
     """Take a pending mark, and with it the item keys of its current and its old row."""
-    if not may_run(world, model.rules):
+    if not may_run(world, model):
         return
     marks = list(world.pending())
     for mark in marks if model.rules.marks_in_any_order else marks[:1]:
@@ -119,7 +121,7 @@ def take_snapshot(world: World, index: int, model: Model, source: Source) -> Ste
         if mark.number > world.cursor
         and (mark.number == reconciler.claim or not set(reconciler.keys).isdisjoint(source.keys_of(mark)))
     ]
-    taken = after_snapshot(source, reconciler, marks, model.rules) if may_run(world, model.rules) else IDLE
+    taken = after_snapshot(source, reconciler, marks, model.rules) if may_run(world, model) else IDLE
     seen = ", ".join(f"{key_name(key)} should be {source.item(key) or 'nothing'}" for key in reconciler.keys)
     read = "marks " + " ".join(str(mark.number) for mark in marks) if marks else "no marks"
     return Step(f"relay {index + 1} takes its snapshot: {read}; {seen}", world.with_reconciler(index, taken))

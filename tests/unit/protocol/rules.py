@@ -11,6 +11,11 @@ from typing import Literal
 Operation = Literal["insert", "update", "delete", "move", "swap"]
 PREPARE = "prepare"
 DUAL_WRITE = "dual_write"
+# `write_target` has two halves: PostgreSQL is fenced at once, and the phase opens when no mark is left.
+FENCED = "write_target, fenced"
+OPEN = "write_target"
+RETURNING = "write_target, returning"
+TARGET_IS_MASTER = (OPEN, RETURNING)
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,48 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class SwitchRules:
+    """What the protocol demands where writes move to DynamoDB, and on the way back."""
+
+    fence: bool = True
+    """In `write_target` PostgreSQL refuses what an application writes."""
+    fence_waits: bool = True
+    """The fence waits for the transactions in flight."""
+    lease_at_switch: bool = True
+    """The phase opens when no application can go by an older one any more."""
+    marks_drained: bool = True
+    """The phase opens when no mark is left, not one of those set aside either."""
+    ttl_at_opening: bool = True
+    """TTL is not enabled before the phase opens."""
+    ttl_after_life: bool = True
+    """TTL is enabled one life after that: until then a request may arrive that reconcile has sent."""
+    phase_read: bool = True
+    """reconcile reads the phase in its snapshot, and writes only while PostgreSQL is the master."""
+    conditional: bool = True
+    """An application writes to DynamoDB on condition that the version is the one it read."""
+    item_read: bool = True
+    """The applier reads the item that a record names; the record's image is not used."""
+    read_under_lock: bool = True
+    """An applier reads the item while it holds the lock under which it applies it."""
+    applier_phase_read: bool = True
+    """The applier reads the phase in the transaction in which it applies."""
+    row_checked: bool = True
+    """A removal deletes a row only where the row still has that key."""
+    ttl_not_carried: bool = True
+    """What TTL removes is not carried back."""
+    own_writes_unmarked: bool = True
+    """What the applier writes makes no mark."""
+    lease_at_return: bool = True
+    """The return waits until no application can go by `write_target` any more."""
+    life_at_return: bool = True
+    """The return waits for the requests that applications have sent."""
+    ttl_off_at_return: bool = True
+    """The return waits until TTL is disabled."""
+    verified_at_return: bool = True
+    """The fence is lifted when PostgreSQL is seen to hold what DynamoDB holds: no stream says that it is drained."""
+
+
+@dataclass(frozen=True)
 class Configuration:
     """How large the world is, and what may happen in it."""
 
@@ -92,6 +139,15 @@ class Configuration:
     """How often the phase goes back to `prepare`."""
     open_transactions: int = 0
     """How many transactions may be open at a time; none: each commits at once."""
+    switches: int = 0
+    """How often writes move to DynamoDB. Each time they may come back."""
+    instances: int = 0
+    """How many application processes know the phase under a lease; none: the application always knows it."""
+    lease: int = 0
+    """How many ticks of the clock an application may go on by a phase that is over, besides the one it is in."""
+    appliers: int = 0
+    ttl: bool = False
+    """The table declares a TTL: DynamoDB deletes items while it is enabled."""
 
 
 @dataclass(frozen=True)
@@ -100,3 +156,4 @@ class Model:
 
     configuration: Configuration
     rules: Rules = Rules()
+    switch: SwitchRules = SwitchRules()

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.unit.protocol.rules import TARGET_IS_MASTER
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.unit.protocol.rules import Configuration
+    from tests.unit.protocol.rules import Model
 
 # What an item's version may be, besides the numbers from 1 that reconcile and live copy give.
 TURBO = 0
@@ -84,6 +86,7 @@ class Request(NamedTuple):
     seen: int
     left: int
     """How many ticks of the clock it has left to arrive in."""
+    by_application: bool = False
 
 
 class Write(NamedTuple):
@@ -139,6 +142,36 @@ class Transaction(NamedTuple):
     first_mark: int
 
 
+class Applier(NamedTuple):
+    """What carries changes back: `idle`, or `read`, which has an item in hand and applies it next."""
+
+    step: str = "idle"
+    key: int = 0
+    cell: Cell = Cell("absent", NOTHING, ABSENT, 0, 0)
+
+
+class Instance(NamedTuple):
+    """An application process: the phase it goes by, and for how many ticks of the clock it may do so."""
+
+    phase: str
+    left: int
+
+
+class Switch(NamedTuple):
+    """What there is besides when writes move to DynamoDB and back."""
+
+    left: int
+    """How often they may move yet."""
+    instances: tuple[Instance, ...]
+    appliers: tuple[Applier, ...]
+    shards: tuple[tuple[Cell, ...], ...]
+    """The stream's records of each key, as images, oldest first: the applier may take shards in any order."""
+    waiting: int = 0
+    """How many ticks of the clock until nothing goes by the phase before, and nothing arrives that went by it."""
+    ttl: bool = False
+    """Whether DynamoDB deletes expired items."""
+
+
 class World(NamedTuple):
     """Everything."""
 
@@ -160,6 +193,12 @@ class World(NamedTuple):
     next_version: int
     cursor: int
     transactions: tuple[Transaction, ...]
+    switch: Switch
+
+    @property
+    def target_is_master(self) -> bool:
+        """Whether what counts is what DynamoDB holds."""
+        return self.phase in TARGET_IS_MASTER
 
     def pending(self) -> Iterable[Mark]:
         """Yield the marks that are there to be taken."""
@@ -178,6 +217,16 @@ class World(NamedTuple):
         reconcilers = (*self.reconcilers[:index], reconciler, *self.reconcilers[index + 1 :])
         return self._replace(reconcilers=reconcilers)
 
+    def with_cell(self, key: int, cell: Cell) -> World:
+        """The same world with a key changed, and the stream's record of it where somebody will read that."""
+        after = self._replace(target=(*self.target[:key], cell, *self.target[key + 1 :]))
+        if not self.target_is_master:
+            return after
+        shards = list(self.switch.shards)
+        # Nobody asks a record for its version.
+        shards[key] = (*shards[key], cell._replace(version=0, rest=0))
+        return after._replace(switch=self.switch._replace(shards=tuple(shards)))
+
 
 class Step(NamedTuple):
     """One transition: what happens, the world after it, whose doing it is, and what it breaks.
@@ -191,8 +240,9 @@ class Step(NamedTuple):
     broken: str = ""
 
 
-def beginning(configuration: Configuration) -> World:
+def beginning(model: Model) -> World:
     """Return the world at the start: capture is on, no mark is there, nothing is on its way."""
+    configuration = model.configuration
     rows = tuple(None if key is None else Row(key, 0) for key in configuration.rows)
     source = Source(rows, (), (0,) * configuration.keys)
     absent = Cell("absent", NOTHING, ABSENT, 0, 0)
@@ -216,6 +266,13 @@ def beginning(configuration: Configuration) -> World:
         next_version=1,
         cursor=0,
         transactions=(),
+        switch=Switch(
+            left=configuration.switches,
+            instances=(Instance(configuration.phase, configuration.lease),) * configuration.instances,
+            appliers=(Applier(),) * configuration.appliers,
+            shards=((),) * configuration.keys,
+            ttl=configuration.ttl and not model.switch.ttl_at_opening,
+        ),
     )
 
 
