@@ -83,8 +83,12 @@ def show(work: Work, report: Report, *, steps: bool = True) -> None:
         part = "" if report.scope == Coverage() else ", as far as was looked at"
         click.echo(f"{name}: target and source are equal{part}")
         return
-    click.echo(f"{name}: {len(report.differences) + report.unjudged:,} differences: {_found(report)}")
-    _list(report.differences)
+    if report.differences or report.unjudged:
+        click.echo(f"{name}: {len(report.differences) + report.unjudged:,} differences: {_found(report)}")
+        _list(report.differences)
+    odd = [parity.pattern for parity in report.parities if parity.differs or parity.unsettled]
+    if odd:
+        click.echo(f"{name}: the stores answer differently, or moved for as long as they were asked: {', '.join(odd)}")
     if report.moving:
         click.echo(f"{name}: {len(report.moving):,} keys are not verified, since changes of them are on their way:")
         _list(report.moving)
@@ -102,7 +106,7 @@ def _found(report: Report) -> str:
         words += [f"{count:,} {kind}"] if count else []
     if report.unjudged:
         words.append(f"{report.unjudged:,} more that were not looked at one by one")
-    return ", ".join(words) or "no keys"
+    return ", ".join(words)
 
 
 def _list(differences: Sequence[Difference]) -> None:
@@ -155,6 +159,10 @@ def next_steps(work: Work, report: Report) -> Iterator[str]:
             if report.followed
             else "from dual_write on, relays carry over what has changed (`migrate switch dual-write`)"
         )
+    if any(parity.differs for parity in report.parities) and not differing:
+        yield "all items agree, so look at the declaration of the pattern: its index, its order, its condition"
+    if any(parity.unsettled for parity in report.parities):
+        yield "verify again when fewer changes wait (`migrate status`)"
     if report.count(Verdict.UNVERIFIABLE):
         yield "correct the rows that cannot be verified, or their mapping"
     if report.unjudged:

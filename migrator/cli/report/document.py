@@ -128,6 +128,7 @@ class RepairDone(_Part):
     repaired: dict[str, int]
     settled: int
     written: int
+    tried: int = Field(description="Changes that had been set aside and were tried again.")
     set_aside: dict[str, int]
     waiting: int
     left_alone: int

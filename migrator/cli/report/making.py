@@ -173,6 +173,7 @@ def _repair(before: Report, done: Repaired) -> RepairDone:
         repaired={verdict.value: done.marked[verdict] for verdict in Verdict if done.marked[verdict]},
         settled=done.settled,
         written=done.written,
+        tried=done.tried,
         set_aside=dict(done.set_aside),
         waiting=done.waiting,
         left_alone=done.alone,
