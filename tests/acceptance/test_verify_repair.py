@@ -93,6 +93,7 @@ def test_json_says_what_was_repaired(corrupted: Project) -> None:
         "examined": 3,
         "repaired": {"missing": 1, "extra": 1, "different": 1},
         "settled": 3,
+        "tried": 0,
         "written": 4,
         "set_aside": {},
         "waiting": 0,

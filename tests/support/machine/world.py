@@ -20,7 +20,6 @@ from migrator.dynamodb.client import Client
 from migrator.dynamodb.transport import HttpTransport
 from migrator.engines import copy, relay
 from migrator.engines.relay.burial import purge
-from migrator.engines.verify import clocks
 from migrator.errors import GateError, LockedError
 from migrator.mapping import forward
 from migrator.postgres import capture, pending
@@ -389,8 +388,6 @@ def _running(
     http = HttpTransport(stores.target())
     network = Network(http, clock, TIMES.signature + TIMES.skew)
     seams.install(patch, network)
-    # PostgreSQL's clock is put forward, this machine's is not.
-    patch.setattr(clocks, "TOLERATED_SECONDS", float("inf"))
     made_world = World(made, clock, network)
     opened = made_world.opened(client, patch)
     runner.run(http.__aenter__())
