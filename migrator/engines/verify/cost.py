@@ -12,7 +12,7 @@ from migrator.postgres import row_filters
 from migrator.postgres.rows import RowSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from migrator.dynamodb.client import Client
     from migrator.engines.verify.narrow import Narrow
@@ -25,6 +25,8 @@ _MILLION: Final = 1_000_000
 _UNIT_BYTES: Final = 4096
 _EVENTUAL: Final = 0.5
 _TYPICAL_BYTES: Final = 400
+_UNITS_PER_QUESTION: Final = 1.5
+"""Of an access pattern that is asked with one set of values, as a rule: its pages are small, and read consistently."""
 
 
 def scan_units(items: int, size: int) -> float:
@@ -39,6 +41,14 @@ def get_units(items: float, size: int, all_items: int) -> float:
     """Read units of so many items that are read one by one, where all of them together take so many bytes."""
     average = size / all_items if size and all_items else _TYPICAL_BYTES
     return items * _EVENTUAL * math.ceil(average / _UNIT_BYTES)
+
+
+def question_units(rows: Iterable[int], sets: int | None) -> float:
+    """Read units of access patterns that are asked with so many sets of values each (None: all that there are).
+
+    `rows` are those of each pattern's table: there are no more sets than rows, but for a few that have none.
+    """
+    return _UNITS_PER_QUESTION * sum(each if sets is None else min(each, sets) for each in rows)
 
 
 @dataclass(frozen=True)

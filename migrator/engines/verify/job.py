@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from migrator.dynamodb.client import Client
 from migrator.engines.models import NamedModel
 from migrator.engines.verify.clocks import require_same_time
-from migrator.engines.verify.cost import cost_of, dollars, in_words
+from migrator.engines.verify.cost import cost_of, dollars, in_words, question_units
 from migrator.engines.verify.findings import Coverage, Report
 from migrator.engines.verify.judging.judge import Judge
 from migrator.engines.verify.narrow import Narrow, confidence, narrowed
@@ -170,7 +170,9 @@ class _Run:
             self.notice(f"a sample of {narrow.sample:g} % takes as many read units as all does: everything is compared")
             narrow = Narrow()
             self.report.scope.sample_percent = None
-        units = cost.narrowed if narrow.asked else cost.whole
+        rows = {name: count for party in parties for name, count in party.rows.items()}
+        asked = (rows[pattern.entity.name] for pattern in self.model.patterns if pattern.entity.name in rows)
+        units = (cost.narrowed if narrow.asked else cost.whole) + question_units(asked, self.scope.patterns)
         self.report.scope.not_verified += narrow.not_verified()
         self.report.cost.foreseen_units = units
         self.notice(f"reading takes {in_words(units, self.scope.max_rcu, self.scope.read_dollars)}")
