@@ -14,7 +14,7 @@ from migrator.dynamodb.errors import TableMissingError
 from migrator.engines.copy import plan_table, records
 from migrator.engines.stores import live_table
 from migrator.errors import ConfigurationError, TargetError
-from migrator.postgres import capture, catalog, divergences, marks, pending, phases, state, verifications
+from migrator.postgres import capture, catalog, divergences, marks, pending, phases, rehearsals, state, verifications
 from migrator.postgres.connection import connect
 from migrator.postgres.identifiers import TableName
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from migrator.postgres.marks import Mark
     from migrator.postgres.pending import Backlog
     from migrator.postgres.phases import Phase
+    from migrator.postgres.rehearsals import Rehearsal
     from migrator.postgres.verifications import Verification
     from migrator.settings import Settings
 
@@ -88,7 +89,7 @@ class Standing:
     `phases` are those of all entities; `backlog` is what waits of the marks (None: there are none yet);
     `alarm` says that they take more of the disk than they may. `verification` is the last one that came to a verdict,
     `attempt` the last one of all, `divergences` how many are open, `at` the time by the source's clock. `groups` are
-    the entities as they move together, `moves` those that they have before them.
+    the entities as they move together, `moves` those that they have before them; `rehearsal` is the latest one.
     """
 
     model: str
@@ -102,6 +103,7 @@ class Standing:
     at: datetime | None = None
     phases: Mapping[str, Phase] = field(default_factory=dict)
     groups: Sequence[Group] = ()
+    rehearsal: Rehearsal | None = None
     moves: Sequence[Next] = ()
     backlog: Backlog | None = None
     alarm: str | None = None
@@ -127,6 +129,12 @@ class Standing:
         records = [(source.name, source.plan.record) for source in self.sources if source.plan is not None]
         later = [name for name, record in records if record and (record.finished_at or record.started_at) > began]
         return f"{', '.join(later)}: copied since" if later else None
+
+    @property
+    def rehearsed(self) -> bool:
+        """Whether the way back was proven under this mapping."""
+        done = self.rehearsal
+        return done is not None and done.proven and done.mapping_fingerprint == self.fingerprint
 
     @property
     def unverified(self) -> list[str]:
@@ -175,6 +183,8 @@ class Standing:
             yield "migrate switch dual-write"
         if self.verification is None or self.outdated or self.unverified or not self.verification.clean:
             yield "migrate verify"
+        if set(self.phases.values()) == {"read_target"} and not self.rehearsed:
+            yield "migrate rehearse"
         yield from (each.command for each in self.moves if each.plan.to == "read_target" and not each.plan.closed)
 
 
@@ -200,6 +210,7 @@ async def _read_source(work: Work, stores: Stores, settings: Settings) -> Standi
             standing.verification = next(iter(await verifications.latest(connection, name, judged=True)), None)
             standing.attempt = next(iter(await verifications.latest(connection, name)), None)
             standing.divergences = await divergences.count_open(connection, name)
+            standing.rehearsal = await rehearsals.latest(connection, name)
             standing.at = await verifications.now(connection)
         at = await phases.known(connection, work.model.name)
         standing.phases = {each.name: at.get(each.name, phases.Standing()).phase for each in work.entities}

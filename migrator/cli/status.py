@@ -19,6 +19,7 @@ from migrator.settings import load_settings
 if TYPE_CHECKING:
     from migrator.cli.invocation import Invocation
     from migrator.postgres.pending import Backlog
+    from migrator.postgres.rehearsals import Rehearsal
     from migrator.postgres.verifications import Verification
 
 SECONDS_BETWEEN: Final = 2.0
@@ -83,6 +84,8 @@ def _show(standing: Standing) -> None:
     if standing.backlog is not None:
         click.echo(f"changes: {_backlog_words(standing.backlog)}")
     click.echo(f"verification: {_verification_words(standing)}")
+    if standing.rehearsal is not None:
+        click.echo(f"rehearsal: {_rehearsal_words(standing, standing.rehearsal)}")
     if standing.divergences:
         click.echo(f"divergences: {standing.divergences:,} open; `migrate history --divergences --open` names them")
     _show_steps(standing)
@@ -153,7 +156,14 @@ def _verification_words(standing: Standing) -> str:
     return "; ".join(words)
 
 
-def _when(standing: Standing, done: Verification) -> str:
+def _rehearsal_words(standing: Standing, done: Rehearsal) -> str:
+    words = "every row came back" if done.proven else "rows did not come back"
+    if done.mapping_fingerprint != standing.fingerprint:
+        words += ", under another mapping"
+    return f"{words} at {_when(standing, done)}"
+
+
+def _when(standing: Standing, done: Verification | Rehearsal) -> str:
     """When it began, and how long ago that was."""
     ago = "" if standing.at is None else f" ({duration_text(standing.at - done.started_at)} ago)"
     return f"{done.started_at:%Y-%m-%d %H:%M:%S %Z}{ago}"
@@ -174,6 +184,7 @@ def _as_json(standing: Standing) -> dict[str, Any]:
         ],
         "marks": standing.backlog and asdict(standing.backlog),
         "verification": _verification_as_json(standing, standing.verification),
+        "rehearsal": standing.rehearsal and asdict(standing.rehearsal),
         "last_attempt": standing.attempt
         and {
             "started_at": standing.attempt.started_at,

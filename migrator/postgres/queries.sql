@@ -379,6 +379,20 @@ DELETE FROM migrator.divergences
 WHERE repaired_at < clock_timestamp() - make_interval(days => $1)
    OR id IN (SELECT id FROM migrator.divergences ORDER BY repaired_at IS NULL DESC, last_seen DESC, id DESC OFFSET $2)
 
+-- name: record_rehearsal
+-- Records a rehearsal: model, fingerprint of its mapping, when it began and ended, the sample, whether all was proven, and
+-- its counts as JSON.
+INSERT INTO migrator.rehearsals (model, mapping_fingerprint, started_at, finished_at, sample, proven, counts)
+VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb)
+
+-- name: latest_rehearsal
+-- The latest rehearsal of the model $1.
+SELECT mapping_fingerprint, started_at, finished_at, sample, proven, counts::text
+FROM migrator.rehearsals
+WHERE model = $1
+ORDER BY id DESC
+LIMIT 1
+
 -- name: now
 -- The server's clock, by which all ages are judged.
 SELECT clock_timestamp()

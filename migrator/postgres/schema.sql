@@ -544,3 +544,17 @@ ALTER TABLE migrator.phases ADD COLUMN percent smallint NOT NULL DEFAULT 0 CHECK
 ALTER TABLE migrator.phases ADD COLUMN mapping_fingerprint text;
 COMMENT ON COLUMN migrator.phases.percent IS 'in read_target: of a hundred keys, so many are read from the target';
 COMMENT ON COLUMN migrator.phases.mapping_fingerprint IS 'that of the entity, when it moved; null: not known';
+
+-- name: version_7
+-- Rehearsals of the way back: rows of every entity led to their items, back, and into a stand-in of their table.
+CREATE TABLE migrator.rehearsals (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model text NOT NULL,
+    mapping_fingerprint text NOT NULL,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL,
+    sample integer NOT NULL,
+    proven boolean NOT NULL,
+    counts jsonb NOT NULL
+);
+CREATE INDEX rehearsals_latest ON migrator.rehearsals (model, id);
