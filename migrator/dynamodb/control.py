@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import boto3.session
 from botocore.config import Config
@@ -16,24 +17,43 @@ from migrator.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from botocore.client import BaseClient
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from migrator.dynamodb.session import Session
 
 
+_AWS_SUFFIXES: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+_SETTINGS: Final = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4})
+
+
 def connect(session: Session) -> DynamoDBClient:
     """A boto3 client for the session's DynamoDB. It sends nothing yet."""
-    settings = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4})
-    aws = boto3.session.Session(botocore_session=session.aws, region_name=session.region)
-    return aws.client("dynamodb", endpoint_url=session.endpoint_url, config=settings)
+    return _aws(session).client("dynamodb", endpoint_url=session.endpoint_url, config=_SETTINGS)
 
 
-def place_of(client: DynamoDBClient) -> Place:
+def connect_streams(session: Session) -> BaseClient:
+    """A boto3 client for the streams of the session's DynamoDB, which AWS serves at an endpoint of its own.
+
+    What it is told of shards it does not validate: an emulator may call them what AWS would not.
+    """
+    host = urlsplit(session.endpoint_url).hostname or ""
+    endpoint_url = None if host.endswith(_AWS_SUFFIXES) else session.endpoint_url
+    settings = _SETTINGS.merge(Config(parameter_validation=False))
+    client: BaseClient = _aws(session).client("dynamodbstreams", endpoint_url=endpoint_url, config=settings)
+    return client
+
+
+def _aws(session: Session) -> boto3.session.Session:
+    return boto3.session.Session(botocore_session=session.aws, region_name=session.region)
+
+
+def place_of(client: BaseClient) -> Place:
     """Region and endpoint of a client, as messages tell them."""
     return Place(client.meta.region_name, client.meta.endpoint_url)
 
 
-def ask(client: DynamoDBClient, method: str, table: str, request: Mapping[str, Any]) -> dict[str, Any]:
+def ask(client: BaseClient, method: str, table: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """Calls a method of the client, such as `describe_table`, and returns the answer.
 
     Raises:

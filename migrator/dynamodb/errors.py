@@ -193,6 +193,14 @@ class TableBusyError(AnswerError, TargetError):
     advice = "run the command again in a minute"
 
 
+class TrimmedError(AnswerError, TargetError):
+    """Records that are to be read are older than the 24 hours that a stream keeps them."""
+
+
+class IteratorExpiredError(AnswerError, TargetError):
+    """A shard iterator is older than the 15 minutes that one can be used."""
+
+
 class NotOfferedError(AnswerError, TargetError):
     """This DynamoDB does not know the operation: an emulator, as a rule."""
 
@@ -236,6 +244,8 @@ _CODES: dict[type[AnswerError], tuple[str, ...]] = {
     TransactionCanceledError: ("TransactionCanceledException",),
     TableMissingError: ("ResourceNotFoundException", "TableNotFoundException"),
     TableBusyError: ("ContinuousBackupsUnavailableException", "LimitExceededException", "ResourceInUseException"),
+    TrimmedError: ("TrimmedDataAccessException",),
+    IteratorExpiredError: ("ExpiredIteratorException",),
     NotOfferedError: ("UnknownOperationException",),
     AccessDeniedError: ("AccessDenied", "AccessDeniedException"),
     CredentialsRefusedError: (

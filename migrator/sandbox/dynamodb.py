@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HOST = "127.0.0.1"
+_SERVICES = "dynamodb,dynamodbstreams,s3,kms"
 _DEADLINE_SECONDS = 60.0
 # Between choosing a free port and listening on it, another process may take it; a second try helps, hardly a third.
 _PORT_TRIES = 5
@@ -109,7 +110,7 @@ def _free_port() -> int:
 
 
 def _ministack(directory: Path, port: int) -> Order:
-    settings = {"BIND_HOST": _HOST, "GATEWAY_PORT": str(port), "SERVICES": "dynamodb,s3,kms", "LOG_LEVEL": "INFO"}
+    settings = {"BIND_HOST": _HOST, "GATEWAY_PORT": str(port), "SERVICES": _SERVICES, "LOG_LEVEL": "INFO"}
     return _order([sys.executable, "-I", "-m", "ministack"], settings, directory, port)
 
 
