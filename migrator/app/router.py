@@ -293,6 +293,7 @@ class Router:
         if self._watch is None and not self._closed:
             self._watch = Watch(self._model, self._place, self.limits, self._lease, self._tally)
             self._watch.start()
+            self.target.open()
             # Before the interpreter ends, the sessions are closed.
             atexit.register(self.close)
         return self._watch

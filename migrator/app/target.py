@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from migrator.app.forks import told_of_forks
 from migrator.app.loop_thread import LoopThread
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from migrator.app.mirror import Place
 
 _Answer = TypeVar("_Answer")
-_CLOSING_SECONDS = 1.0
+_CLOSING_SECONDS: Final = 1.0
 
 
 class Target:
@@ -32,10 +32,27 @@ class Target:
     def __init__(self, place: Place, deadline: float) -> None:
         self._place = place
         self._deadline = deadline
+        self._wanted = False
+        self._is_open = False
         self._starting = Lock()
         self._thread: LoopThread | None = None
         self._client: asyncio.Task[Client] | None = None
         told_of_forks(self)
+
+    def want(self) -> None:
+        """Has the client opened beforehand, since it will be asked: that takes longer than a read should."""
+        self._wanted = True
+        self._open_beforehand()
+
+    def open(self) -> None:
+        """Opens the client, in the thread, where it is wanted."""
+        self._is_open = True
+        self._open_beforehand()
+
+    def _open_beforehand(self) -> None:
+        if self._wanted and self._is_open:
+            # What cannot be opened is the first question's to tell.
+            self.ask(_nothing)
 
     def ask(self, question: Callable[[Client], Awaitable[_Answer]]) -> Future[_Answer]:
         """Asks the target something; the future fails as the question does, or because there is no client.
@@ -51,6 +68,7 @@ class Target:
 
     def close(self) -> None:
         """Ends the thread with its connections; the next question starts it again."""
+        self._is_open = False
         with self._starting:
             thread, self._thread = self._thread, None
             if thread is not None:
@@ -85,3 +103,7 @@ class Target:
             client, self._client = self._client, None
             if client is not None and client.done() and client.exception() is None:
                 await client.result().__aexit__(None, None, None)
+
+
+async def _nothing(_client: Client) -> None:
+    """No question: the client is only to be there."""

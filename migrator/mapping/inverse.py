@@ -80,13 +80,14 @@ class Inverse:
 
 
 class ItemInverse:
-    """The way back from one of an entity's items alone: to the columns whose values it holds whole."""
+    """The way back from one of an entity's items alone: to `columns`, whose values it holds whole."""
 
     def __init__(self, entity: Entity, item: BoundItem) -> None:
         self.entity = entity
         self._ways: dict[str, Recovery] = {}
         for column, way in _ways(entity, item):
             self._ways.setdefault(column, way)
+        self.columns = frozenset(self._ways)
 
     def part(self, item: WireItem) -> Row:
         """The columns' values that an item gives back.
