@@ -127,9 +127,7 @@ def _generate(generated: Generated, table: Table, entities: Sequence[Entity], fo
         generated.add(0, f"decoders = {{{by_name}}}")
         decode = f"decoders[item.{form.field[table.discriminator]}.S](item)"
     key = ", ".join(
-        f'{{"N": number(item.{form.field[key.name]}.N)}}'
-        if key.type == "N"
-        else f"{{{key.type!r}: item.{form.field[key.name]}.{key.type}}}"
+        f"number(item.{form.field[key.name]}.N)" if key.type == "N" else f"item.{form.field[key.name]}.{key.type}"
         for key in table.key_attributes
     )
     generated.names["past"] = past

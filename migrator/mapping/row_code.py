@@ -114,10 +114,7 @@ class RowCode:
     def _pair(self, item: BoundItem, words: list[str], *, shared: bool) -> str:
         """The expression of an item's key and testimony."""
         words_of_key = (self._key(slot, position, shared=shared) for position, slot in enumerate(item.keys))
-        key = ", ".join(
-            f"{{{slot.attribute.type!r}: {key}}}" for slot, key in zip(item.keys, words_of_key, strict=True)
-        )
-        return f"(dumps(({key},)), dumps(({', '.join(words)},), None, sorted_keys))"
+        return f"(dumps(({', '.join(words_of_key)},)), dumps(({', '.join(words)},), None, sorted_keys))"
 
     def _until(self) -> str:
         ttl = self.plan.ttl

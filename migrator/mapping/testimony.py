@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 Testimony: TypeAlias = bytes
 """The words as one line of JSON."""
 KeyLine: TypeAlias = bytes
-"""An item's key attributes, typed, in the table's order as a JSON list with no space: the same for equal keys."""
+"""The words of an item's key attributes, in the table's order as a JSON list with no space: the same for equal keys."""
 
 SORTED: Final = orjson.OPT_SORT_KEYS
 unsettled: Final = re.compile(rb'"N":"(?!(?!-0")-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?")').search
@@ -78,18 +78,19 @@ def key_word(value: AttributeValue, type_: str) -> str:
 
 def key_line(item: WireItem, attributes: tuple[KeyAttribute, ...]) -> KeyLine:
     """The key of an item."""
-    return line_of_words([key_word(item[attribute.name], attribute.type) for attribute in attributes], attributes)
+    return orjson.dumps([key_word(item[attribute.name], attribute.type) for attribute in attributes])
 
 
-def line_of_words(words: Iterable[str], attributes: tuple[KeyAttribute, ...]) -> KeyLine:
-    """The line of a key whose attributes have these words."""
-    return orjson.dumps([{attribute.type: word} for attribute, word in zip(attributes, words, strict=True)])
+def key_of_line(line: KeyLine, attributes: tuple[KeyAttribute, ...]) -> WireItem:
+    """The key that a line stands for, as DynamoDB takes it."""
+    words = zip(attributes, orjson.loads(line), strict=True)
+    return {attribute.name: {attribute.type: word} for attribute, word in words}
 
 
 def row_testimonies(entity: Entity, row: Row) -> list[tuple[KeyLine, Testimony]]:
     """What a row says of each of its items: key and testimony. The row must be one that `forward` takes."""
     return [
-        (line_of_words(_slots(item.keys, row), entity.table.key_attributes), _row_testimony(entity, item, row))
+        (orjson.dumps(_slots(item.keys, row)), _row_testimony(entity, item, row))
         for item in entity.plan.items
         if item.condition is None or condition.holds(item.condition, row)
     ]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
-
-from migrator.mapping.testimony import key_line
+from migrator.mapping.testimony import key_line, key_of_line
 
 if TYPE_CHECKING:
     from typing import Self
@@ -27,5 +25,4 @@ class ItemKey(NamedTuple):
 
     def wire(self, table: Table) -> WireItem:
         """The key as DynamoDB takes it."""
-        names = (attribute.name for attribute in table.key_attributes)
-        return dict(zip(names, orjson.loads(self.line), strict=True))
+        return key_of_line(self.line, table.key_attributes)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from migrator.engines.stores import live_table
 from migrator.engines.verify.findings import Difference, Verdict
 from migrator.engines.verify.judging.expected import SEVERAL_ROWS
 from migrator.engines.verify.judging.judge import BATCH, Judge, Looked
 from migrator.mapping import claims
+from migrator.mapping.testimony import key_of_line
 from migrator.postgres import catalog
 from migrator.reconcile import Lookup
 
@@ -109,8 +108,7 @@ class Party:
         return len(self.lookups) == len(self.every) or bool(owners & self.lookups.keys())
 
     def _key(self, mismatch: Mismatch) -> dict[str, dict[str, str]]:
-        names = [key.name for key in self.table.key_attributes]
-        return dict(zip(names, orjson.loads(mismatch.key), strict=True))
+        return key_of_line(mismatch.key, self.table.key_attributes)
 
     def _collision(self, mismatch: Mismatch) -> Difference:
         key = {name: next(iter(value.values())) for name, value in self._key(mismatch).items()}

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from migrator.mapping.word import number
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
-def key_line(item: dict[str, Any], names: Sequence[str]) -> bytes:
-    """The item's key as one line of JSON, the same for equal keys."""
-    return orjson.dumps([_value(item[name]) for name in names])
 
 
 def same(left: Any, right: Any) -> bool:  # noqa: ANN401 - typed values as the wire has them

@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from migrator.engines.verify.judging.canonical import key_line
 from migrator.engines.verify.judging.causes import stands_elsewhere
 from migrator.mapping import Unencodable, claims, expiry, forward, row_key
 from migrator.mapping.forward import key_text
+from migrator.mapping.testimony import key_line
 from migrator.postgres import catalog, key_marks, missed_marks
 from migrator.postgres.errors import errors_explained
 
@@ -82,7 +82,7 @@ class Snapshots:
         self._entities = [lookup.entity for lookup in lookups.values()]
         self._pool = pool
         self._now = now
-        self._names = [key.name for key in table.key_attributes]
+        self._table = table
         self._forms: dict[tuple[str, tuple[str, ...]], Form] = {}
 
     async def take(self, keys: Sequence[WireItem]) -> list[Expected]:
@@ -161,8 +161,8 @@ class Snapshots:
             items = forward(claim.entity, row)
         except Unencodable as error:
             return Expected(claim.entity, known, row, free=expired, reason=error.why)
-        line = key_line(key, self._names)
-        item = next((item for item in items if key_line(item, self._names) == line), None)
+        line = key_line(key, self._table.key_attributes)
+        item = next((item for item in items if key_line(item, self._table.key_attributes) == line), None)
         elsewhere = item is None and stands_elsewhere(claim.entity, claim.number, items)
         return Expected(claim.entity, known, row, item, free=expired and item is not None, elsewhere=elsewhere)
 

@@ -6,16 +6,15 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from migrator.dynamodb.items import batch_read
 from migrator.engines.verify.findings import Difference, Verdict
-from migrator.engines.verify.judging.canonical import key_line, same
+from migrator.engines.verify.judging.canonical import same
 from migrator.engines.verify.judging.causes import PROTOCOL, cause_of
 from migrator.engines.verify.judging.expected import Snapshots
 from migrator.engines.verify.judging.values import told
 from migrator.mapping import FOREVER, ItemWitness, RowWitness, plain
 from migrator.mapping.item_witness import past
+from migrator.mapping.testimony import key_line, key_of_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -91,14 +90,13 @@ class Judge:
         entities = [lookup.entity for lookup in lookups.values()]
         self._row_witnesses = {entity.name: RowWitness(entity) for entity in entities}
         self._item_witness = ItemWitness(table, entities)
-        self._names = [key.name for key in table.key_attributes]
         self._index_keys = {
             key.name for index in table.indexes for key in (index.partition_key, index.sort_key) if key is not None
         }
 
     def key(self, line: bytes) -> WireItem:
         """The key that a line stands for."""
-        return dict(zip(self._names, orjson.loads(line), strict=True))
+        return key_of_line(line, self.table.key_attributes)
 
     async def judge(self, lines: Sequence[bytes]) -> dict[bytes, Difference]:
         """What differs of these keys, at most `BATCH` of them, by key, be it on its way to be in order or not."""
@@ -162,7 +160,7 @@ class Judge:
     async def _read(self, keys: Sequence[WireItem]) -> dict[bytes, WireItem]:
         page = await batch_read(self._client, self.table.name, keys, pace=self._pace)
         self.units += page.consumed
-        return {key_line(item, self._names): item for item in page.items}
+        return {key_line(item, self.table.key_attributes): item for item in page.items}
 
     def _compare(self, key: WireItem, expected: Expected, held: WireItem | None) -> Difference | None:
         actual = None if held is not None and "_del" in held else held

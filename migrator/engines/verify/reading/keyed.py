@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from migrator.dynamodb.items import batch_read
 from migrator.dynamodb.scan import scan
 from migrator.engines.verify.reading.passes import SourcePass
 from migrator.mapping import ItemWitness, RowWitness, claims
+from migrator.mapping.testimony import key_of_line
 from migrator.postgres.errors import errors_explained
 
 if TYPE_CHECKING:
@@ -85,7 +84,9 @@ class KeyedPass(SourcePass):
     async def _read(self, lines: Sequence[bytes]) -> list[WireItem]:
         found: list[WireItem] = []
         for start in range(0, len(lines), _KEYS_AT_ONCE):
-            keys = [key_of(self.entity.table, line) for line in lines[start : start + _KEYS_AT_ONCE]]
+            keys = [
+                key_of_line(line, self.entity.table.key_attributes) for line in lines[start : start + _KEYS_AT_ONCE]
+            ]
             page = await batch_read(self._client, self.entity.table.name, keys, consistent=False, pace=self._pace)
             self._report.read_units += page.consumed
             found += page.items
@@ -152,7 +153,7 @@ class OwnedPass:
         """What the rows that could own these keys say of them."""
         wanted: dict[str, dict[tuple[object, ...], Row]] = defaultdict(dict)
         for line in lines:
-            for claim in claims(self._verified, key_of(self.table, line)):
+            for claim in claims(self._verified, key_of_line(line, self.table.key_attributes)):
                 wanted[claim.entity.name][tuple(claim.values.values())] = claim.values
         said: dict[bytes, bytes] = {}
         for name, values in wanted.items():
@@ -163,8 +164,3 @@ class OwnedPass:
                 rows = [[row[each] for each in names] for some in found for row in some]
                 said |= dict(self._rows[name].testify(rows, self._now).testimonies)
         return said
-
-
-def key_of(table: Table, line: bytes) -> WireItem:
-    """The key that a line stands for."""
-    return dict(zip((key.name for key in table.key_attributes), orjson.loads(line), strict=True))
