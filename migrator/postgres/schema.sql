@@ -558,3 +558,15 @@ CREATE TABLE migrator.rehearsals (
     counts jsonb NOT NULL
 );
 CREATE INDEX rehearsals_latest ON migrator.rehearsals (model, id);
+
+-- name: version_8
+-- Refuses what would change a table that is fenced. The trigger's arguments: the model, and the phase it is in.
+CREATE FUNCTION migrator.refuse_write() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RAISE EXCEPTION '%.% is fenced: % is in phase %, and is written in DynamoDB',
+        TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1]
+        USING ERRCODE = 'MG001', HINT = 'Nothing was changed. Read the phase anew and write to DynamoDB.';
+END
+$function$;
