@@ -10,8 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.items import batch_read
-from migrator.dynamodb.scan import scan
-from migrator.engines.verify.reading.passes import SourcePass
+from migrator.engines.verify.reading.passes import SourcePass, segment_pages
 from migrator.mapping import ItemWitness, RowWitness, claims
 from migrator.mapping.testimony import key_of_line
 from migrator.postgres.errors import errors_explained
@@ -129,16 +128,7 @@ class OwnedPass:
 
     async def segment(self, client: Client, pace: Pace, segment: Segment, moved: Callable[[WireItem], None]) -> None:
         """As in `TargetPass`."""
-        pages = scan(
-            client,
-            self.table.name,
-            segment=segment.number,
-            total_segments=segment.total,
-            consistent=False,
-            start_key=segment.start,
-            pace=pace,
-        )
-        async for page in pages:
+        async for page in segment_pages(client, pace, segment, self._items):
             said = self._items.testify(page.items, self._now)
             by_rows = await self._said_by_rows([line for line, _ in said])
             unlike = [(line, testimony) for line, testimony in said if by_rows.get(line) != testimony]

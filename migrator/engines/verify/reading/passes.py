@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from migrator.dynamodb.scan import scan
 from migrator.engines.verify.findings import Difference, Verdict
@@ -10,10 +10,11 @@ from migrator.mapping import ItemWitness, RowWitness, Unencodable
 from migrator.postgres.errors import errors_explained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from migrator.dynamodb.client import Client
     from migrator.dynamodb.pacing import Pace
+    from migrator.dynamodb.pages import Page
     from migrator.engines.verify.findings import Report
     from migrator.engines.verify.reading.spill import Spiller
     from migrator.engines.verify.reading.tasks import Segment
@@ -101,20 +102,24 @@ class TargetPass:
 
     async def segment(self, client: Client, pace: Pace, segment: Segment, moved: Callable[[WireItem], None]) -> None:
         """Reads a segment, from where it says; `moved` is told after which key to go on."""
-        # Half the read units: what was not yet seen is judged by a consistent read.
-        pages = scan(
-            client,
-            self.table.name,
-            segment=segment.number,
-            total_segments=segment.total,
-            consistent=False,
-            start_key=segment.start,
-            pace=pace,
-            form=self._witness.form,
-        )
-        async for page in pages:
+        async for page in segment_pages(client, pace, segment, self._witness):
             self._report.read_units += page.consumed
             self._report.items_scanned += len(page.items)
             self._spill.add("target", self._witness.testify(page.items, self._now))
             if page.last_key is not None:
                 moved(page.last_key)
+
+
+def segment_pages(client: Client, pace: Pace, segment: Segment, witness: ItemWitness) -> AsyncIterator[Page[Any]]:
+    """The pages of a segment, from where it says; items in the form in which the witness hears them."""
+    # Half the read units: what was not yet seen is judged by a consistent read.
+    return scan(
+        client,
+        segment.table,
+        segment=segment.number,
+        total_segments=segment.total,
+        consistent=False,
+        start_key=segment.start,
+        pace=pace,
+        form=witness.form,
+    )
