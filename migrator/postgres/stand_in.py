@@ -14,6 +14,7 @@ import asyncpg
 
 from migrator.postgres.errors import errors_explained
 from migrator.postgres.identifiers import TableName, quoted
+from migrator.postgres.queries import QUERIES
 from migrator.postgres.rows import RowSource
 
 if TYPE_CHECKING:
@@ -48,8 +49,11 @@ async def written(
     Raises:
         SourceError: PostgreSQL cannot be reached, or the role may make no temporary table.
     """
-    what, grants = f"write to a stand-in of {live.table}", ("TEMPORARY ON the source's database",)
-    with errors_explained(what, connection=connection, table=live.table, privileges=grants):
+    what = f"write to a stand-in of {live.table}"
+    with errors_explained(what, connection=connection):
+        database = quoted(await connection.fetchval(QUERIES["database"]))
+    grants = (f"SELECT ON {live.table.sql}", f"TEMPORARY ON DATABASE {database}")
+    with errors_explained(what, connection=connection, privileges=grants):
         transaction = connection.transaction()
         await transaction.start()
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 
 from tests.acceptance.following import following
+from tests.support.project import as_role
 
 if TYPE_CHECKING:
     from tests.support.project import Project
@@ -110,6 +112,27 @@ def test_an_entity_that_comes_back_in_part_is_named(prepared: Project) -> None:
 def test_it_takes_items_that_are_followed(prepared: Project) -> None:
     prepared.here("rehearse").failed(8, "CUSTOMER is in prepare", "nothing was read or recorded")
     prepared.here("rehearse", "--sample", "0").failed(2, "--sample")
+
+
+def test_a_role_that_may_make_no_temporary_tables(followed: Project) -> None:
+    name, password = f"reader_{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
+    database = ask(followed, "select current_database()")
+    followed.database.execute(
+        f"revoke temporary on database {database} from public",
+        f"create role {name} login password '{password}'",
+        f"grant usage on schema migrator to {name}",
+        f"grant all on all tables in schema migrator to {name}",
+        f"grant all on all sequences in schema migrator to {name}",
+        f"grant select on all tables in schema public to {name}",
+    )
+    try:
+        role = followed.through(DATABASE_URL=as_role(followed.database.url, name, password))
+        grant = f'GRANT TEMPORARY ON DATABASE "{database}" TO "{name}"'
+        role.here("rehearse").failed(5, "lacks a privilege", grant)
+        followed.database.execute(grant)
+        role.here("rehearse").succeeded()
+    finally:
+        followed.database.execute(f"drop owned by {name}", f"drop role {name}")
 
 
 def test_it_is_what_comes_next_when_all_reads_have_moved(followed: Project) -> None:

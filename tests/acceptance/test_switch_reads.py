@@ -151,6 +151,32 @@ def test_a_verification_has_to_be_there_clean_fresh_and_of_this_mapping(prepared
     project.here(*READS).failed(8, "was made under another mapping", "migrate copy --restart customers")
 
 
+def test_access_patterns_have_to_be_asked_and_to_answer_alike(prepared: Project) -> None:
+    prepared.edit(
+        'Model("shop", [CUSTOMER, ORDER])', 'Model("shop", [CUSTOMER, ORDER], [Get("one", "a customer", CUSTOMER)])'
+    )
+    prepared.edit("Expiry, Index", "Expiry, Get, Index")
+    project = following(prepared)
+    project.here("verify", "--patterns", "none").succeeded()
+    name = "each access pattern answers as the source does"
+    (reason,) = closed(project).pop(name)
+    assert reason.endswith("did not ask one")
+    project.here("verify", "--patterns", "all").succeeded()
+    project.here(*READS, "--dry-run").succeeded()
+    project.database.execute(
+        """update migrator.verifications set counts = jsonb_set(counts, '{patterns,one,equal}', '0')"""
+    )
+    (reason,) = closed(project).pop(name)
+    assert reason.startswith("one answered otherwise than the source")
+
+
+def test_a_promotion_that_is_not_settled(proven: Project) -> None:
+    proven.database.execute("update migrator.captures set timeline = 0 where source = 'public.orders'")
+    found = closed(proven)
+    assert list(found) == ["no promotion of the source is unsettled"]
+    assert "the source was promoted since orders was in order" in found.popitem()[1][0]
+
+
 def test_capture_that_is_disabled(proven: Project) -> None:
     proven.database.execute("alter table orders disable trigger migrator_capture")
     assert "every change is marked" in closed(proven)
