@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 _MOVED: Final[frozenset[Phase]] = frozenset({"write_target", "complete"})
 """The phases in which DynamoDB is the master."""
+_PATIENCE: Final = 0.8
+"""The share of the deadline after which the router's own client gives up: its error says more than that time is up."""
 
 
 class Router:
@@ -73,7 +75,7 @@ class Router:
         self._patterns = {pattern.id: pattern for pattern in model.patterns}
         self._fingerprints = {entity.name: entity_fingerprint(entity) for entity in model.entities}
         self._place = Place(database_url, region, profile, endpoint_url)
-        self.target = Target(self._place, self.limits.deadline)
+        self.target = Target(self._place, _PATIENCE * self.limits.deadline)
         if writer is not None:
             writer.remember()
         self._closed = False

@@ -105,11 +105,16 @@ class AsyncRepository:
             return None
 
         async def dynamodb() -> RecordPage | None:
-            return await asyncio.wrap_future(
-                self._router.target.ask(
-                    lambda client: self._items.page(client, question, limit=size, start_key=start_key)
-                )
+            asked = self._router.target.ask(
+                lambda client: self._items.page(client, question, limit=size, start_key=start_key)
             )
+            # Not the future itself: where the target's thread has ended, it is cancelled, and the reader is not.
+            answered = asyncio.wrap_future(asked)
+            try:
+                await asyncio.wait([answered])
+                return asked.result(0)
+            finally:
+                answered.cancel()
 
         with target_explained(f"read {self._items.entity.name}"):
             return await self._router.aanswer(question, postgres=postgres, dynamodb=dynamodb)

@@ -103,7 +103,7 @@ class Shape:
 
     def of_source(self, values: Values) -> Record:
         """A record of a row as SQLAlchemy has it."""
-        return self._record(self._normal(values))
+        return self._record(self.normal(values))
 
     def values(self, record: Record) -> dict[str, Any]:
         """A record's values, validated: a copy may have been given any.
@@ -112,7 +112,7 @@ class Shape:
             pydantic.ValidationError: one is none of its column's.
         """
         checked = self.model.model_validate({field: getattr(record, field) for field in self._fields.values()})
-        return self._normal({name: getattr(checked, field) for name, field in self._fields.items()})
+        return self.normal({name: getattr(checked, field) for name, field in self._fields.items()})
 
     def key(self, values: Values) -> tuple[Any, ...]:
         """The primary key."""
@@ -132,7 +132,7 @@ class Shape:
         is_set = isinstance(self.entity.plan.compared.get(name), Set) and value is not None
         return sorted(map(repr, value)) if is_set else value
 
-    def _normal(self, values: Values) -> dict[str, Any]:
+    def normal(self, values: Values) -> dict[str, Any]:
         """Values in the form that is the same from either store."""
         kinds_of = self.entity.plan.kinds
         return {

@@ -79,7 +79,9 @@ class Rows:
             for name, attribute in self._attributes.items():
                 setattr(row, attribute, self._bound(name, values[name]))
             session.flush()
-        return self._shape.of_source(values)
+            # PostgreSQL may have rounded a number, or a trigger have changed a value.
+            session.refresh(row)
+        return self._shape.of_source(self._held(row))
 
     def delete(self, session: Session, record: Record) -> None:
         """Deletes a row within the session's transaction.
@@ -122,13 +124,15 @@ class Rows:
             raise ConflictError(
                 f"there is a row of {name} with this key", next_step="read it first, or put it with overwrite=True"
             )
-        now = self._shape.of_source({each: getattr(row, at) for each, at in self._attributes.items()})
-        changed = self._shape.changed(self._shape.values(now), read)
+        changed = self._shape.changed(self._shape.normal(self._held(row)), read)
         if changed:
             raise ConflictError(
                 f"the row of {name} has changed since it was read, in {', '.join(changed)}",
                 next_step="read it again, and decide anew",
             )
+
+    def _held(self, row: Any) -> dict[str, Any]:  # noqa: ANN401 - of the class that is made here
+        return {name: getattr(row, attribute) for name, attribute in self._attributes.items()}
 
     def _bound(self, name: str, value: Any) -> Any:  # noqa: ANN401 - of the column's type
         """A value as SQLAlchemy takes it: None is SQL NULL, which a JSON column would take for JSON null."""

@@ -123,11 +123,13 @@ def test_values_are_the_columns_own(app: Application) -> None:
             agent_type="codegen",
             status="running",
             started_at=NOW,
-            quality_score=Decimal("98.50"),
+            quality_score=Decimal("98.499"),
             created_at=NOW,
             updated_at=NOW,
         )
-        put(app, executions, execution)
+        [written] = put(app, executions, execution)
+        assert written.quality_score == Decimal("98.5"), "as PostgreSQL has rounded it"
+        put(app, executions, written.model_copy(update={"pr_number": 1}))
         app.drain()
         found = organizations.get(id="org-1")
         assert (found.settings, found.github_org_id, type(found.github_org_id)) == (settings, 7, int)
@@ -289,7 +291,7 @@ def test_where_dynamodb_is_the_master_its_failures_are_told_in_the_repositorys_w
     app.commit("org-1", name="Acme")
     app.drain()
     move(app, "write_target")
-    with routed(app, replace(LIMITS, deadline=0.5), proxy.endpoint_url) as router:
+    with routed(app, replace(LIMITS, deadline=2.5), proxy.endpoint_url) as router:
         organizations = Repository(router, "ORGANIZATION", app.sessions)
         router.target.ask(lambda _: asyncio.sleep(0)).result(20)
         assert organizations.get(id="org-1").name == "Acme"
@@ -348,3 +350,24 @@ def test_the_same_on_an_event_loop(app: Application, proxy: FaultProxy) -> None:
     with routed(app, replace(LIMITS, deadline=2.0), proxy.endpoint_url) as router:
         asyncio.run(run(router))
         assert router.counts["get USER"].dynamodb == 2
+
+
+def test_a_router_that_closes_while_it_is_asked_cancels_nobody(app: Application, proxy: FaultProxy) -> None:
+    app.commit("org-1", name="Acme")
+    app.drain()
+    move(app, "read_target", 100)
+
+    async def run(router: Router) -> None:
+        engine = create_async_engine(app.url(app.migration, "asyncpg"))
+        organizations = AsyncRepository(router, "ORGANIZATION", async_sessionmaker(engine))
+        with proxy.failing(Stall()):
+            reading = asyncio.create_task(organizations.get(id="org-1"))
+            await asyncio.to_thread(proxy.wait_for, "GetItem", 1)
+            await router.aclose()
+            assert (await reading).name == "Acme"
+        proxy.release()
+        await engine.dispose()
+
+    with routed(app, replace(LIMITS, deadline=30.0), proxy.endpoint_url) as router:
+        asyncio.run(run(router))
+        assert router.counts["get ORGANIZATION"].postgres == {"failed": 1}
