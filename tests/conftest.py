@@ -6,12 +6,13 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+import coverage
 import pytest
 
 from migrator.sandbox import DynamoDBEndpoint, scrub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from tests.support.stores import Database, DynamoDBStore
 
@@ -21,6 +22,10 @@ os.environ.clear()
 os.environ.update(_kept)
 os.environ.update(AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
 
+# Coverage is of what tests do in their own process. Commands that they start run the same code, twice as long under it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
 from tests.support.fault_proxy import FaultProxy  # noqa: E402 - the environment has to be clean first
 from tests.support.stores import Choice, new_database, new_tables  # noqa: E402 - the environment has to be clean first
 
@@ -28,6 +33,19 @@ try:
     CHOICE = Choice.of(os.environ)
 except ValueError as error:
     raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Run tests that are long for what they compute, and that cover nothing which others do not, without coverage."""
+    measuring = coverage.Coverage.current() if item.get_closest_marker("uncovered") else None
+    if measuring is None:
+        return (yield)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,15 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.integration.engines.conftest import LARGE
 from tests.support.kills import Killer
 
 if TYPE_CHECKING:
     from tests.support.migration import Migration
+
+pytestmark = pytest.mark.uncovered
 
 KILLS = 5
 

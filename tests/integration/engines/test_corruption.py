@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.corrupting import add_rows, assert_all_found
 from tests.support.corruption import SET_KINDS
 from tests.support.shapes import ROWS
 
 if TYPE_CHECKING:
     from tests.support.migration import Migration
+
+pytestmark = pytest.mark.uncovered
 
 
 async def test_every_corruption_is_found_and_named(miyabi: Migration) -> None:

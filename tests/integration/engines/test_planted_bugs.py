@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from migrator.engines.verify import Verdict
 from migrator.engines.verify.judging.judge import DISAGREEMENT
 from migrator.engines.verify.patterns import asking
@@ -11,10 +13,10 @@ from migrator.mapping.kind import Instant
 from tests.support.planted import BUGS, in_encoder, in_testimonies
 
 if TYPE_CHECKING:
-    import pytest
-
     from migrator.mapping import AttributeValue, RowValue
     from tests.support.migration import Migration
+
+pytestmark = pytest.mark.uncovered
 
 DROPPED = next(bug for bug in BUGS if bug.name == "microseconds dropped")
 # Each takes the fraction of every instant away before it says anything.

@@ -13,6 +13,8 @@ from tests.support.machine.variants import VARIANTS
 if TYPE_CHECKING:
     from tests.support.machine.sequences import Running
 
+pytestmark = pytest.mark.uncovered
+
 
 @pytest.mark.parametrize("rule", STORIES)
 def test_nothing_is_lost_with_the_rule(running: Running, rule: str) -> None:

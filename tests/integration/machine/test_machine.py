@@ -13,6 +13,8 @@ from tests.support.machine.sequences import SETTINGS, sequences_in
 if TYPE_CHECKING:
     from tests.support.machine.sequences import Running
 
+pytestmark = pytest.mark.uncovered
+
 _SEQUENCES: Final = 25
 _STEPS: Final = 25
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from migrator.dynamodb import Request, Response
     from tests.support.metered_dynamodb import Metered
 
+pytestmark = pytest.mark.uncovered
+
 ITEMS = 2_400
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from migrator.dynamodb import Request, Response, Transport
     from tests.support.metered_dynamodb import Metered
 
+pytestmark = pytest.mark.uncovered
+
 LAYOUT = Layout("PK", {"by-status": ("Status",)})
 STATUS = {"by-status": ("Status",)}
 

@@ -13,6 +13,8 @@ from tests.unit.protocol.invariants import LOST
 from tests.unit.protocol.rules import Model, SwitchRules
 from tests.unit.protocol.switch_variants import SOUND, VARIANTS
 
+pytestmark = pytest.mark.uncovered
+
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "the-way-back.md"
 # A model that has lost its steps would hold, too.
 FLOORS = {
