@@ -16,7 +16,7 @@ COMMANDS = {
     "verify": "Prove that the target holds what the source asks for, and nothing else.",
     "switch": "Move on to the next phase, through its gates.",
     "relay": "Carry changes of the source over into the target, until it is stopped.",
-    "rehearse": "Prove the way back on a sample of rows, without changing anything.",
+    "rehearse": "Prove the way back on a sample of rows: to their items, and from these back into their tables.",
     "rollback": "Move back to the phase before.",
     "status": "Show where the migration stands: phase, progress, verification, next steps.",
     "history": "Show past verifications, or what they found.",

@@ -34,17 +34,20 @@ def test_patterns_are_asked_and_shown(asked: Project) -> None:
     done = asked.here("verify").succeeded()
     lines = [line.split() for line in done.out.splitlines()]
     assert ["access", "pattern", "asked", "equal", "question"] in lines
-    # 20 customers, 14 with a name, seven with orders; and one more set of values is made up for each of two rows.
-    assert ["customer", "22", "22", "a", "customer"] in lines
-    assert ["by-name", "16", "16", "customers", "of", "a", "name"] in lines
-    assert ["orders", "9", "9", "a", "customer's", "orders"] in lines
+    # 20 customers, 14 with a name, seven with orders; and up to two sets of values more that no row was drawn for.
+    for least, pattern, words in (
+        (20, "customer", ["a", "customer"]),
+        (14, "by-name", ["customers", "of", "a", "name"]),
+        (7, "orders", ["a", "customer's", "orders"]),
+    ):
+        assert any([pattern, str(n), str(n), *words] in lines for n in range(least, least + 3)), pattern
     assert "access pattern" not in asked.here("verify", "--patterns", "none").succeeded().out
     everything = json.loads(asked.here("verify", "--patterns", "all", "--json").succeeded().out)
     counts = {each["pattern"]: (each["asked"], each["equal"]) for each in everything["models"][0]["patterns"]}
     with closing(asked.dynamodb.client()) as client:
         names = client.scan(TableName=asked.table, IndexName="ByName", Select="COUNT")["Count"]
-    assert counts["by-name"] == (names + 2, names + 2)
-    assert counts["orders"] == (9, 9)
+    assert counts["by-name"] in [(names + n, names + n) for n in range(3)]
+    assert counts["orders"] in [(7 + n, 7 + n) for n in range(3)]
     asked.here("verify", "--patterns", "some").failed(2, "neither a number nor 'all' or 'none'")
 
 
@@ -57,4 +60,4 @@ def test_an_answer_that_differs_is_named_and_3(asked: Project) -> None:
     (model,) = json.loads(asked.here("verify", "orders", "--json").out)["models"]
     (pattern,) = model["patterns"]
     assert pattern["differing"] == ["customer_id=2: missing (customer_id=2, number=o-1)"]
-    assert (pattern["asked"], pattern["equal"]) == (9, 8)
+    assert pattern["asked"] - pattern["equal"] == 1

@@ -156,12 +156,16 @@ class Inquiry:
 
     async def _questions(self, pattern: Pattern) -> AsyncIterator[list[_Question]]:
         """Sets of values, some at a time: those that rows have, and then some that they may not have."""
-        made_up: list[Row] = []
+        made_up: dict[str, Row] = {}
         async for rows in self._rows(pattern):
-            made_up = made_up or [other for row in rows[:2] for other in _others(pattern, row)]
+            made_up = made_up or {_text(pattern, other): other for row in rows[:2] for other in _others(pattern, row)}
             for start in range(0, len(rows), _AT_ONCE):
-                yield [_Question(row, _text(pattern, row)) for row in rows[start : start + _AT_ONCE]]
-        yield [_Question(row, _text(pattern, row)) for row in made_up]
+                questions = [_Question(row, _text(pattern, row)) for row in rows[start : start + _AT_ONCE]]
+                for question in questions:
+                    # Some row has these values after all.
+                    made_up.pop(question.text, None)
+                yield questions
+        yield [_Question(row, text) for text, row in made_up.items()]
 
     async def _rows(self, pattern: Pattern) -> AsyncIterator[list[Row]]:
         """A row for each set of values; where all are asked for, and there are very many, some come again."""
