@@ -159,7 +159,7 @@ def next_steps(work: Work, report: Report) -> Iterator[str]:
             if report.followed
             else "from dual_write on, relays carry over what has changed (`migrate switch dual-write`)"
         )
-    if any(parity.differs for parity in report.parities) and not differing:
+    if any(parity.differs for parity in report.parities) and not (differing or report.moving or report.unjudged):
         yield "all items agree, so look at the declaration of the pattern: its index, its order, its condition"
     if any(parity.unsettled for parity in report.parities):
         yield "verify again when fewer changes wait (`migrate status`)"

@@ -84,7 +84,7 @@ async def repaired(migration: Migration) -> None:
     entities = migration.model.entities
     outlook = await look(migration.model, entities, migration.stores, life=0.0)
     with Suspects() as suspects:
-        suspects.add(migration.table.name, b'[{"S":"ORG#gone"},{"S":"METADATA"}]')
+        suspects.add(migration.table.name, b'["ORG#gone","METADATA"]')
         await repair(migration.model, entities, migration.stores, suspects, times=Times(request=2.0))
     await accept(migration.stores, list(outlook.acceptable.values()))
 
