@@ -570,3 +570,10 @@ BEGIN
         USING ERRCODE = 'MG001', HINT = 'Nothing was changed. Read the phase anew and write to DynamoDB.';
 END
 $function$;
+
+-- name: version_9
+-- The keys of tombstones are recorded without the types of their attributes, which the table has. As text: functions of
+-- json refuse a key with a zero character. A quote within a text is escaped, so that none looks like a type's.
+UPDATE migrator.tombstones
+SET key = regexp_replace(key, '[{]"[SNB]":("(?:[^"\\]|\\.)*")[}]', '\1', 'g')
+WHERE key LIKE '[{%';

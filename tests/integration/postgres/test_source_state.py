@@ -6,16 +6,20 @@ import asyncio
 import uuid
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 
 from migrator.errors import ConfigurationError, SourceError
-from migrator.postgres import state
+from migrator.mapping import KeyAttribute
+from migrator.mapping.testimony import key_line, key_of_line
+from migrator.postgres import state, tombstones
 from migrator.postgres.checkpoints import CopyLog, Counts
 from migrator.postgres.connection import connect, pool
 from migrator.postgres.identifiers import TableName
 from migrator.postgres.marks import SetAside
 
 if TYPE_CHECKING:
+    from migrator.mapping import WireItem
     from migrator.postgres.connection import Connection, Pool
     from tests.support.stores import Database
 
@@ -26,6 +30,28 @@ async def test_the_schema_is_installed_once(session: Connection) -> None:
     assert await state.installed_version(session) == state.LATEST
     assert await state.install(session) is False
     await state.require(session)
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ([{"S": 'USER#"é\\'}, {"S": "METADATA"}], {"PK": {"S": 'USER#"é\\'}, "SK": {"S": "METADATA"}}),
+        ([{"S": "a\0b"}, {"S": ""}], {"PK": {"S": "a\0b"}, "SK": {"S": ""}}),
+        ([{"N": "-12.5"}], {"PK": {"N": "-12.5"}}),
+    ],
+)
+async def test_tombstones_of_an_earlier_release_are_known_again(
+    session: Connection, typed: list[dict[str, str]], key: WireItem
+) -> None:
+    await session.execute(state.install_statement().split("IF installed < 9 THEN", 1)[0] + "END\n$install$")
+    await session.execute(
+        "INSERT INTO migrator.tombstones VALUES ('t', $1, 7, now() - interval '1 hour')", orjson.dumps(typed).decode()
+    )
+    await state.install(session)
+    (line,) = await tombstones.older_than(session, "t", 60, limit=9)
+    attributes = tuple(KeyAttribute(name, "N" if "N" in value else "S") for name, value in key.items())
+    assert line.encode() == key_line(key, attributes)
+    assert key_of_line(line.encode(), attributes) == key
 
 
 async def test_several_may_install_at_once(sessions: Pool) -> None:
