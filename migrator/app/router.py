@@ -7,14 +7,14 @@ import atexit
 import contextvars
 import random
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from migrator.app import own_writes
 from migrator.app.forks import told_of_forks
 from migrator.app.gate import Gate
 from migrator.app.lease import Lease
+from migrator.app.lifespan import Lifespan
 from migrator.app.limits import ReadLimits
 from migrator.app.mirror import Place
 from migrator.app.question import Question
@@ -26,7 +26,7 @@ from migrator.mapping import entity_fingerprint
 from migrator.postgres.phases import FOLLOWED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Mapping
 
     from migrator.app.read_counts import Cause, ReadCounts
     from migrator.app.writer import DualWriter
@@ -40,7 +40,7 @@ _PATIENCE: Final = 0.8
 """The share of the deadline after which the router's own client gives up: its error says more than that time is up."""
 
 
-class Router:
+class Router(Lifespan):
     """Asks PostgreSQL or DynamoDB, as the phase record says: the ways to ask either are the application's own.
 
     While PostgreSQL is the master, DynamoDB's failure is never the caller's: PostgreSQL is asked then, as it is for
@@ -122,26 +122,6 @@ class Router:
     async def aclose(self) -> None:
         """As `close`, without holding up the event loop."""
         await asyncio.to_thread(self.close)
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        self.open()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    @asynccontextmanager
-    async def lifespan(self, _app: object) -> AsyncIterator[None]:
-        """A lifespan for Starlette and FastAPI: `FastAPI(lifespan=router.lifespan)`."""
-        async with self:
-            yield
 
     def question(self, pattern: str, parameters: Mapping[str, object]) -> Question:
         """An access pattern with values.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
-from contextlib import asynccontextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
@@ -15,13 +14,14 @@ from sqlalchemy.util.concurrency import in_greenlet
 from migrator.app.collector import Collector
 from migrator.app.counts import Tally
 from migrator.app.forks import told_of_forks
+from migrator.app.lifespan import Lifespan
 from migrator.app.limits import Limits
 from migrator.app.mirror import Place
 from migrator.app.own_writes import noted
 from migrator.app.worker import Handed, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from migrator.app.collector import Target
     from migrator.app.counts import Counts, Reason
@@ -32,7 +32,7 @@ Mode: TypeAlias = Literal["background", "inline", "off"]
 """`background`: a commit returns at once; `inline`: when its rows are mirrored, or at the deadline; `off`: none is."""
 
 
-class DualWriter:
+class DualWriter(Lifespan):
     """Mirrors to DynamoDB what an application commits to PostgreSQL, as soon as it is committed.
 
     It is an accelerator, never a dependency: every change has its mark from the transaction itself, and a relay carries
@@ -130,26 +130,6 @@ class DualWriter:
     async def aclose(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - what is bounded is another thread's work
         """As `close`, without holding up the event loop."""
         await asyncio.to_thread(self.close, timeout)
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        self.open()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    @asynccontextmanager
-    async def lifespan(self, _app: object) -> AsyncIterator[None]:
-        """A lifespan for Starlette and FastAPI: `FastAPI(lifespan=writer.lifespan)`."""
-        async with self:
-            yield
 
     def committed(self, rows: Sequence[RowName], left: Mapping[Reason, int]) -> None:
         """A transaction was committed that has touched these rows, and others that are left to the relay."""
