@@ -12,7 +12,7 @@ import orjson
 
 from migrator.dynamodb.pages import Page, pages
 from migrator.mapping import Get
-from migrator.mapping.item_witness import past
+from migrator.mapping.item_witness import is_expired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,4 @@ async def page(
 
 def alive(entity: Entity, items: Sequence[WireItem], now: int) -> list[WireItem]:
     """The items that are no tombstones and not past their TTL at `now`, in Unix seconds."""
-    ttl = entity.table.ttl
-    return [
-        item for item in items if "_del" not in item and not (ttl in item and past(item[ttl or ""].get("N", ""), now))
-    ]
+    return [item for item in items if "_del" not in item and not is_expired(entity.table, item, now)]

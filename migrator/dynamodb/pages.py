@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -52,6 +53,7 @@ class _Answer(msgspec.Struct, Generic[_Item]):
 _Parse: TypeAlias = "Callable[[bytes], _Answer[Any]]"
 
 
+@cache
 def _parser(form: Any) -> _Parse:  # noqa: ANN401 - a type
     """Reads an answer whose items are of the form, or plain dicts where one of them is not."""
     plainly = msgspec.json.Decoder(_Answer[dict[str, Any]]).decode

@@ -67,14 +67,10 @@ class ItemWitness:
             except msgspec.ValidationError:
                 doubtful.append(item)
         doubtful += map(_plain, self._testify(formed, now, statements.append))
-        doubtful = [item for item in doubtful if "_del" not in item and not self._past(item, now)]
+        doubtful = [item for item in doubtful if "_del" not in item and not is_expired(self.table, item, now)]
         self.doubted += len(doubtful)
         statements += [(key_line(item, self.table.key_attributes), self._read(item)) for item in doubtful]
         return statements
-
-    def _past(self, item: WireItem, now: int) -> bool:
-        # A TTL that is no Number is none to DynamoDB.
-        return self.table.ttl in item and past(item[self.table.ttl].get("N", ""), now)
 
     def _read(self, item: WireItem) -> Testimony | None:
         """The readable path for one item."""
@@ -100,7 +96,12 @@ def _plain(item: Any) -> WireItem:  # noqa: ANN401 - a form is a type made at ru
     return plain
 
 
-def past(until: str, now: int) -> bool:
+def is_expired(table: Table, item: WireItem, now: int) -> bool:
+    """Whether an item is past its TTL; one that is no Number is none to DynamoDB."""
+    return table.ttl is not None and _past(item.get(table.ttl, {}).get("N", ""), now)
+
+
+def _past(until: str, now: int) -> bool:
     """Whether a TTL, as its Number's text, has been reached."""
     try:
         return float(until) <= now
@@ -130,7 +131,7 @@ def _generate(generated: Generated, table: Table, entities: Sequence[Entity], fo
         f"number(item.{form.field[key.name]}.N)" if key.type == "N" else f"item.{form.field[key.name]}.{key.type}"
         for key in table.key_attributes
     )
-    generated.names["past"] = past
+    generated.names["past"] = _past
     generated.add(0, "def testify(items, now, append):")
     generated.add(1, "doubtful = []", "for item in items:")
     generated.add(2, f"if item.{form.field['_del']} is not None: continue")

@@ -13,7 +13,7 @@ from migrator.engines.verify.judging.causes import PROTOCOL, cause_of
 from migrator.engines.verify.judging.expected import Snapshots
 from migrator.engines.verify.judging.values import told
 from migrator.mapping import FOREVER, ItemWitness, RowWitness, plain
-from migrator.mapping.item_witness import past
+from migrator.mapping.item_witness import is_expired
 from migrator.mapping.testimony import key_line, key_of_line
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Judge:
         if expected.reason is not None:
             return self._difference(Verdict.UNVERIFIABLE, key, expected, held, reason=expected.reason)
         if expected.item is None:
-            there = actual is not None and not self._past(actual)
+            there = actual is not None and not is_expired(self.table, actual, self._now)
             return self._difference(Verdict.EXTRA, key, expected, held) if there else None
         if actual is None:
             return self._difference(Verdict.MISSING, key, expected, held)
@@ -194,10 +194,6 @@ class Judge:
         values = [row[projected.name] for projected in entity.projection]
         said_by_row = self._row_witnesses[entity.name].testify([values], FOREVER).testimonies
         return all(said in said_by_row for said in self._item_witness.testify([actual], FOREVER))
-
-    def _past(self, item: WireItem) -> bool:
-        until = item.get(self.table.ttl, {}).get("N") if self.table.ttl is not None else None
-        return until is not None and past(until, self._now)
 
     def _differing(self, expected: WireItem, actual: WireItem) -> list[str]:
         """The attributes that differ; inside the envelope, its members by name."""
