@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Stall
+from tests.support.project import Done
 
 if TYPE_CHECKING:
     import subprocess
@@ -143,7 +144,9 @@ def test_a_disk_that_is_full(project: Project) -> None:
     spill.mkdir()
     # The file in which the coverage of a process is kept would not fit either.
     cramped = project.through(MIGRATOR_WORK_DIR=str(spill), COVERAGE_PROCESS_CONFIG=None, COVERAGE_PROCESS_START=None)
-    done = cramped.migrate("verify", "customers", under=SMALL_FILES)
+    with cramped.start("verify", "customers", under=SMALL_FILES) as process:
+        out, err = process.communicate(timeout=SECONDS)
+    done = Done(process.returncode, out, err)
     done.failed(1, f"cannot write its temporary files in {spill}", "File too large", "set MIGRATOR_WORK_DIR and TMPDIR")
     project.here("copy").succeeded()
     project.here("verify").succeeded()

@@ -8,7 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.support.corrupting import add_rows, assert_found, corrupt, corruptions, restore
-from tests.support.steady import Load, follow, under
+from tests.support.relaying import follow
+from tests.support.steady import Load, under
 
 if TYPE_CHECKING:
     from tests.support.migration import Migration

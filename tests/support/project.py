@@ -19,6 +19,7 @@ from migrator.cli import run
 from migrator.dynamodb import admin, control
 from migrator.postgres import state
 from migrator.postgres.connection import connect
+from tests.support.preloaded import Command
 from tests.support.published import see_that_it_is_as_published
 from tests.support.target import session_of
 
@@ -190,16 +191,11 @@ class Project:
             },
         )
 
-    def migrate(self, *arguments: str, under: tuple[str, ...] = (), stdin: str | None = None) -> Done:
-        """Run `migrate` to its end."""
-        given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
-        with self.start(*arguments, under=under, stdin=given) as process:
-            try:
-                out, err = process.communicate(stdin, timeout=SECONDS)
-            finally:
-                process.kill()
-        see_that_it_is_as_published(arguments, process.returncode, out)
-        return Done(process.returncode, out, err)
+    def migrate(self, *arguments: str, stdin: str | None = None) -> Done:
+        """Run `migrate` to its end, in a process of its own."""
+        ended = Command(arguments, self.directory, self.environment, SECONDS, stdin or "").run()
+        see_that_it_is_as_published(arguments, ended.code, ended.out)
+        return Done(ended.code, ended.out, ended.err)
 
     def here(self, *arguments: str) -> Done:
         """Run `migrate` in this process: quicker, and as good where nothing of the process itself is at stake."""

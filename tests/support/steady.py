@@ -13,7 +13,6 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from migrator.mapping import row_key
-from migrator.postgres import capture, phases
 from tests.support.corrupting import targets
 from tests.support.story import SECONDS
 from tests.support.story_processes import Part
@@ -108,17 +107,6 @@ class Load:
     def _drawn(self, table: str) -> Sequence[str]:
         self.changed += _ROWS_AT_ONCE
         return self._random.sample(self.hot[table], _ROWS_AT_ONCE)
-
-
-async def follow(migration: Migration) -> None:
-    """Copy, with capture on, and let relays in."""
-    async with migration.session() as session:
-        for table, columns in capture.wanted([migration.model]).items():
-            async with session.transaction():
-                for statement in capture.create_statements(table, columns):
-                    await session.execute(statement)
-        await migration.copy()
-        await phases.move(session, migration.model.name, [each.name for each in migration.model.entities], "dual_write")
 
 
 @asynccontextmanager

@@ -66,7 +66,7 @@ class Reader:
             region_name=endpoint.region,
             aws_access_key_id=endpoint.access_key_id,
             aws_secret_access_key=endpoint.secret_access_key,
-            config=Config(retries={"total_max_attempts": 1}, max_pool_connections=20),
+            config=Config(retries={"total_max_attempts": 1}, max_pool_connections=20, read_timeout=5),
         )
         router = Router(
             app.migration.model,

@@ -12,7 +12,7 @@ import pytest
 from migrator.engines import copy
 from migrator.postgres import pending
 from tests.integration.engines.test_copy_live import LIMITS, captured, move
-from tests.integration.engines.test_relay import drain
+from tests.support.relaying import drain
 
 if TYPE_CHECKING:
     from tests.support.migration import Migration

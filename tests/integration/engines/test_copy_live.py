@@ -14,8 +14,8 @@ from migrator.errors import GateError
 from migrator.mapping import owned_keys
 from migrator.postgres import capture, phases
 from migrator.reconcile import Times
-from tests.integration.engines.test_relay import change, drain
 from tests.support.faults import Cut, StatementErrors, server_error, throttle
+from tests.support.relaying import change, drain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,10 +17,10 @@ from migrator.errors import GateError, SourceError
 from migrator.postgres import capture, state
 from migrator.reconcile import Times
 from migrator.sandbox import embedded_postgres
-from tests.integration.engines.test_relay import change, drain, follow, waiting
 from tests.integration.engines.test_repair import repaired
 from tests.support import accounts
 from tests.support.migration import Migration
+from tests.support.relaying import change, drain, follow, waiting
 from tests.support.renamed import renamed
 from tests.support.standby import both, caught_up, cut_off, promote, standby_of
 from tests.support.stores import Database

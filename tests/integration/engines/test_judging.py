@@ -12,10 +12,10 @@ import pytest
 from migrator.engines.verify import Cause, Verdict, clocks
 from migrator.engines.verify.judging import judge
 from migrator.errors import ConfigurationError
-from tests.integration.engines.test_relay import change, drain, follow
 from tests.integration.engines.test_verify import items_of, put
 from tests.support.corrupting import apply
 from tests.support.narrow import by_value
+from tests.support.relaying import change, drain, follow
 
 if TYPE_CHECKING:
     from migrator.engines.verify import Report

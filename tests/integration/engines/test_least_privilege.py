@@ -19,7 +19,7 @@ from migrator.engines.verify import Suspects, accept, look, repair
 from migrator.errors import SourceError
 from migrator.postgres.connection import pool
 from migrator.reconcile import Times
-from tests.integration.engines.test_relay import change, drain, follow, waiting
+from tests.support.relaying import change, drain, follow, waiting
 from tests.support.stores import Database
 
 if TYPE_CHECKING:

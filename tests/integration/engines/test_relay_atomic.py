@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from migrator.mapping import Model
-from tests.integration.engines.test_relay import change, drain, follow, waiting
 from tests.support.faults import server_error
+from tests.support.relaying import change, drain, follow, waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

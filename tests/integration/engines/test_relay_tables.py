@@ -11,8 +11,8 @@ import pytest
 from migrator.engines.relay import Limits, Silent, job, relay
 from migrator.errors import ConfigurationError
 from migrator.reconcile import Times
-from tests.integration.engines.test_relay import change, drain, follow, waiting
 from tests.support.faults import Stall
+from tests.support.relaying import change, drain, follow, waiting
 
 if TYPE_CHECKING:
     from typing import Self

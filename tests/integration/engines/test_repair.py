@@ -16,10 +16,10 @@ from migrator.errors import GateError, TargetError
 from migrator.mapping import forward
 from migrator.postgres import capture, phases
 from migrator.reconcile import Times
-from tests.integration.engines.test_relay import CHANGES, change, drain, follow, waiting
 from tests.support.corrupting import add_rows, apply, corruptions, targets
 from tests.support.faults import Delay, throttle
 from tests.support.narrow import by_value
+from tests.support.relaying import CHANGES, change, drain, follow, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

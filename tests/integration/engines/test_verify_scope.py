@@ -11,9 +11,9 @@ from migrator.engines import verify
 from migrator.engines.stores import chosen
 from migrator.engines.verify import Verdict
 from migrator.errors import UsageError
-from tests.integration.engines.test_relay import change
 from tests.integration.engines.test_verify import items_of, put
 from tests.support.corrupting import apply
+from tests.support.relaying import change
 
 if TYPE_CHECKING:
     from pathlib import Path
