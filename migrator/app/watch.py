@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from migrator.app.loop_thread import LoopThread
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from migrator.app.mirror import Place
     from migrator.app.question import Question
     from migrator.app.read_counts import ReadTally
+    from migrator.dynamodb.session import Session
     from migrator.mapping import Model
     from migrator.postgres.connection import Pool
 
@@ -139,10 +141,9 @@ class Watch:
             await wake.wait()
             wake.clear()
             try:
-                place = self._place
-                session = await asyncio.to_thread(
-                    open_session, profile=place.profile, region=place.region, endpoint_url=place.endpoint_url
-                )
+                session = await self._session()
+                if session is None:
+                    return
                 async with Client(session, patience=_ATTEMPT_SECONDS, request_timeout=_ATTEMPT_SECONDS) as client:
                     shadow = Shadow(sessions, client, self._limits)
                     await asyncio.gather(*(self._compare(shadow, wake) for _ in range(_COMPARED_AT_ONCE)))
@@ -150,6 +151,15 @@ class Watch:
                 _LOG.warning("reads are not repeated: %s", error)
                 while self._queue:
                     self._tally.sampled(self._queue.popleft().pattern.id, "failed")
+
+    async def _session(self) -> Session | None:
+        """What a client needs to reach the target; None: the interpreter ends, and starts no threads any more."""
+        place = self._place
+        opening = partial(open_session, profile=place.profile, region=place.region, endpoint_url=place.endpoint_url)
+        try:
+            return await asyncio.to_thread(opening)
+        except RuntimeError:
+            return None
 
     async def _compare(self, shadow: Shadow, wake: asyncio.Event) -> None:
         while True:

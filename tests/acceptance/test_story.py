@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.support.stores import Database, DynamoDBStore
 
 KILLS = 5
-WRITES = 500
+WRITES = 300
 DIFFERENCES = 3
 
 

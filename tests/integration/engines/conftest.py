@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.support.stores import Database, DynamoDBStore
 
-TOTAL = 2_000
+TOTAL = 1_200
 LARGE = 10_000
 
 

@@ -120,6 +120,7 @@ async def test_a_copy_beside_writers_and_relays_ends_with_what_the_source_holds(
     assert (await followed.verify()).clean
 
 
+@pytest.mark.uncovered
 async def test_it_is_so_through_a_target_that_fails_all_the_time(followed: Migration, proxy: FaultProxy) -> None:
     for fault, rate in (
         (throttle(), 0.05),

@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+import pytest
+
 from migrator import phases
 from migrator.app import Limits as MirrorLimits
 from migrator.app.mirror import Mirror
@@ -89,6 +91,7 @@ async def repaired(migration: Migration) -> None:
     await accept(migration.stores, list(outlook.acceptable.values()))
 
 
+@pytest.mark.uncovered
 async def test_what_messages_name_is_enough_to_copy_relay_verify_repair_and_mirror(miyabi: Migration) -> None:
     await follow(miyabi)
     async with nobody(miyabi) as role:

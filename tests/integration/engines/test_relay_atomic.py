@@ -53,6 +53,7 @@ async def test_keys_move_in_one_request(atomic: Migration, proxy: FaultProxy) ->
     assert await atomic.differing() == []
 
 
+@pytest.mark.uncovered
 async def test_a_reader_never_sees_half_of_a_change(atomic: Migration) -> None:
     seen: set[tuple[str, ...]] = set()
     stop = asyncio.Event()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.fault_proxy import FaultProxy
     from tests.support.migration import Migration
 
+FOUND = "INSERT INTO organizations (id, name, created_at, updated_at) VALUES ('org-new', 'New', now(), now())"
 RENAME = "UPDATE organizations SET name = name || '!'"
 FINISH = "UPDATE tasks SET status = 'completed', updated_at = now()"
 WAITING_FOR_ORGANIZATIONS = """
@@ -139,7 +140,7 @@ async def test_a_column_that_no_mapping_uses_may_come(miyabi: Migration) -> None
 
 async def test_a_table_that_is_rewritten_is_not_taken_for_an_empty_one(miyabi: Migration, proxy: FaultProxy) -> None:
     await follow(miyabi)
-    await change(miyabi, RENAME)
+    await change(miyabi, FOUND, RENAME)
     proxy.inject(Stall(), on="BatchGetItem", times=2)
     draining = asyncio.create_task(drain(miyabi.through(proxy.endpoint_url), batch=1))
     # Both of its hands wait for the target; the snapshots from which they write are still to be taken.

@@ -6,6 +6,8 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.adjudicating import assert_only_what_differs_is_found
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 RATE = 200.0
 
 
+@pytest.mark.uncovered
 async def test_only_what_differs_is_found_under_load(miyabi: Migration) -> None:
     seed = secrets.randbits(32)
     sys.stdout.write(f"seed {seed}\n")
