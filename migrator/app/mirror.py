@@ -127,7 +127,7 @@ class Mirror:
         unfollowed = {
             entity.source_name
             for entity in self._model.entities
-            if standings.get(entity.name, phases.Standing()).phase not in phases.FOLLOWED
+            if not standings.get(entity.name, phases.Standing()).is_followed
         }
         self.followed = frozenset(entity.source_name for entity in self._model.entities) - unfollowed
 

@@ -8,15 +8,16 @@ of none. A trigger on each table and on each of its partitions refuses, whatever
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from migrator.errors import ConfigurationError
-from migrator.postgres.errors import errors_explained
+from migrator.postgres.errors import OWN_TABLES, errors_explained
 from migrator.postgres.identifiers import TableName, literal
 from migrator.postgres.queries import QUERIES, named_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from migrator.postgres.connection import Connection
     from migrator.postgres.phases import Phase
@@ -82,6 +83,19 @@ async def unfence(connection: Connection, tables: Sequence[TableName], *, patien
         for part in await _parts(connection, tables):
             if part.has_trigger:
                 await connection.execute(f"DROP TRIGGER migrator_fence ON {part.table.sql}")
+
+
+@asynccontextmanager
+async def passing(connection: Connection) -> AsyncIterator[None]:
+    """Lets the caller's transaction write to fenced tables while the block runs; no other, whatever becomes of it.
+
+    Raises:
+        SourceError: a privilege is missing, or PostgreSQL cannot be reached.
+    """
+    with errors_explained("pass the fence", connection=connection, privileges=OWN_TABLES):
+        await connection.execute(_STATEMENTS["pass"])
+        yield
+        await connection.execute(_STATEMENTS["pass_no_more"])
 
 
 async def gaps(connection: Connection, tables: Sequence[TableName]) -> list[TableName]:

@@ -22,3 +22,11 @@ LEFT JOIN pg_class ON pg_class.oid = part.oid
 LEFT JOIN pg_namespace ON pg_namespace.oid = relnamespace
 LEFT JOIN pg_trigger ON tgrelid = part.oid AND tgname = 'migrator_fence'
 ORDER BY nspname, relname
+
+-- name: pass
+-- From here on this transaction may write to fenced tables.
+INSERT INTO migrator.carriers DEFAULT VALUES
+
+-- name: pass_no_more
+-- It may not any more.
+DELETE FROM migrator.carriers WHERE transaction = pg_current_xact_id()

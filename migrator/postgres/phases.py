@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 Phase: TypeAlias = Literal["prepare", "dual_write", "read_target", "write_target", "complete"]
 PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
+Stage: TypeAlias = Literal["fenced", "open", "returning"]
+"""Of `write_target`: the source is fenced, DynamoDB is written, or nobody writes and the changes are carried back."""
 FOLLOWED: Final[frozenset[Phase]] = frozenset({"dual_write", "read_target"})
-"""The phases in which PostgreSQL is the master and its changes are carried over."""
+"""The phases in which PostgreSQL is the master and is written, and its changes are carried over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Standing:
         seconds: how many seconds ago that was.
         percent: in `read_target`, of a hundred keys, how many are read from the target.
         fingerprint: that of its mapping when it moved; None: it has never moved, or that is not known.
+        stage: of `write_target`; None in all other phases.
     """
 
     phase: Phase = "prepare"
@@ -39,23 +42,34 @@ class Standing:
     seconds: float | None = None
     percent: int = 0
     fingerprint: str | None = None
+    stage: Stage | None = None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether items are written as PostgreSQL says."""
+        return self.phase in FOLLOWED or self.stage == "fenced"
+
+    @property
+    def is_carried_back(self) -> bool:
+        """Whether rows are written as DynamoDB says."""
+        return self.stage in {"open", "returning"}
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What a snapshot needs beside its rows.
 
-    `version` is for what is written from it: never given before, and above all that were. An entity that is not in
-    `phases` is in `prepare`.
+    `version` is for what is written from it: never given before, and above all that were. `followed` are the entities
+    whose items are written as PostgreSQL says.
     """
 
     at: datetime
     version: int
-    phases: Mapping[str, Phase]
+    followed: frozenset[str]
 
     def follows(self, entity: str) -> bool:
         """Whether an entity's items are written as PostgreSQL says."""
-        return self.phases.get(entity, "prepare") in FOLLOWED
+        return entity in self.followed
 
 
 async def standings(connection: Connection, model: str) -> dict[str, Standing]:
@@ -104,17 +118,38 @@ async def move(  # noqa: PLR0913 - what is recorded
             sent = await connection.fetchval(QUERIES["last_sent"], model)
             if quiet and sent is not None and sent < quiet:
                 return False
-            await connection.execute(QUERIES["hold_phases"])
-            prints = [(fingerprints or {}).get(name) for name in entities]
-            await connection.execute(QUERIES["move_phase"], model, list(entities), phase, percent, prints)
+            await record(connection, model, entities, phase, percent=percent, fingerprints=fingerprints)
     return True
+
+
+async def record(  # noqa: PLR0913 - what is recorded
+    connection: Connection,
+    model: str,
+    entities: Sequence[str],
+    phase: Phase,
+    *,
+    percent: int = 0,
+    fingerprints: Mapping[str, str] | None = None,
+    stage: Stage | None = None,
+) -> None:
+    """Record the same within the caller's transaction, which from here on no snapshot overlaps.
+
+    `stage` is that of `write_target`.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached.
+    """
+    with errors_explained(f"move to {phase}", connection=connection, privileges=OWN_TABLES):
+        await connection.execute(QUERIES["hold_phases"])
+        prints = [(fingerprints or {}).get(name) for name in entities]
+        await connection.execute(QUERIES["move_phase"], model, list(entities), phase, percent, prints, stage)
 
 
 async def moment(connection: Connection, model: str) -> Moment:
     """Return what this transaction's snapshot needs, as its first statement: it fixes the snapshot."""
     with errors_explained("take a snapshot", connection=connection, privileges=OWN_TABLES):
         row = await connection.fetchrow(QUERIES["moment"], model)
-    return Moment(row["at"], row["version"], dict(each.rsplit(" ", 1) for each in row["phases"]))
+    return Moment(row["at"], row["version"], frozenset(row["followed"]))
 
 
 async def sources_since_sent(connection: Connection, model: str) -> dict[str, float]:

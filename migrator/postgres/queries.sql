@@ -480,11 +480,16 @@ SELECT (pg_stat_get_live_tuples('migrator.marks'::regclass)
 
 -- name: moment
 -- What a snapshot needs beside the rows: the server's clock, a version for what is written from it (no number comes
--- twice, and a timeline's are above those of the one before), and the phases of the model $1.
+-- twice, and a timeline's are above those of the one before), and the entities of the model $1 whose items are written
+-- as the source says.
 SELECT clock_timestamp() AS at,
        ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint * 1099511627776
            + nextval('migrator.item_versions') AS version,
-       ARRAY(SELECT entity || ' ' || phase FROM migrator.phases WHERE model = $1) AS phases
+       ARRAY(
+           SELECT entity
+           FROM migrator.phases
+           WHERE model = $1 AND (phase IN ('dual_write', 'read_target') OR stage = 'fenced')
+       ) AS followed
 
 -- name: record_tombstones
 -- Records tombstones of the target $1 that were written at $4: keys $2, versions $3. Whoever comes later with an older
@@ -509,10 +514,11 @@ USING unnest($2::text[], $3::numeric[]) AS purged(key, version)
 WHERE tombstones.target = $1 AND tombstones.key = purged.key AND tombstones.version = purged.version
 
 -- name: phases
--- The phases of the model $1 by entity. Versions of the schema before this one have no percentage and no fingerprint.
+-- The phases of the model $1 by entity. Older versions of the schema have no percentage, fingerprint and
+-- stage.
 SELECT entity, phase::text, epoch, changed_at, extract(epoch FROM clock_timestamp() - changed_at)::float8 AS seconds,
        coalesce((to_jsonb(phases) ->> 'percent')::int, 0) AS percent,
-       to_jsonb(phases) ->> 'mapping_fingerprint' AS fingerprint
+       to_jsonb(phases) ->> 'mapping_fingerprint' AS fingerprint, to_jsonb(phases) ->> 'stage' AS stage
 FROM migrator.phases
 WHERE model = $1
 
@@ -536,14 +542,14 @@ LOCK TABLE migrator.phases IN ACCESS EXCLUSIVE MODE
 
 -- name: move_phase
 -- Moves the entities $2 of the model $1 to the phase $3, with $4 percent of reads from the target; $5 are the
--- fingerprints of their mappings.
-INSERT INTO migrator.phases (model, entity, phase, percent, mapping_fingerprint)
-SELECT $1, entity, $3::text::migrator.phase, $4, fingerprint
+-- fingerprints of their mappings, $6 is the stage.
+INSERT INTO migrator.phases (model, entity, phase, percent, mapping_fingerprint, stage)
+SELECT $1, entity, $3::text::migrator.phase, $4, fingerprint, $6::text::migrator.stage
 FROM unnest($2::text[], $5::text[]) AS moved(entity, fingerprint)
 ON CONFLICT (model, entity) DO UPDATE
 SET phase = excluded.phase, percent = excluded.percent, mapping_fingerprint = excluded.mapping_fingerprint,
-    epoch = phases.epoch + 1, changed_at = clock_timestamp()
-WHERE (phases.phase, phases.percent) <> (excluded.phase, excluded.percent)
+    stage = excluded.stage, epoch = phases.epoch + 1, changed_at = clock_timestamp()
+WHERE (phases.phase, phases.percent, phases.stage) IS DISTINCT FROM (excluded.phase, excluded.percent, excluded.stage)
 
 -- name: sources_last_sent
 -- When a copy for the model $1 may have sent its last request for rows of each source, as seconds before now.

@@ -577,3 +577,48 @@ $function$;
 UPDATE migrator.tombstones
 SET key = regexp_replace(key, '[{]"[SNB]":("(?:[^"\\]|\\.)*")[}]', '\1', 'g')
 WHERE key LIKE '[{%';
+
+-- name: version_10
+-- The stages of write_target: fenced, while the source still says what is right and nobody writes to it any more; open,
+-- when DynamoDB is what is written; returning, when nobody writes, and its last changes are carried back.
+CREATE TYPE migrator.stage AS ENUM ('fenced', 'open', 'returning');
+ALTER TABLE migrator.phases ADD COLUMN stage migrator.stage;
+ALTER TABLE migrator.phases ADD CONSTRAINT phases_stage CHECK ((phase = 'write_target') = (stage IS NOT NULL));
+
+-- Transactions that carry changes of DynamoDB back, which the fence lets pass. Each sees its own row alone, since it
+-- deletes it last; a setting could be left behind in a session that is used again.
+CREATE TABLE migrator.carriers (transaction xid8 PRIMARY KEY DEFAULT pg_current_xact_id());
+CREATE OR REPLACE FUNCTION migrator.refuse_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM migrator.carriers WHERE transaction = pg_current_xact_id_if_assigned()) THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION '%.% is fenced: % is in phase %, and is written in DynamoDB',
+        TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1]
+        USING ERRCODE = 'MG001', HINT = 'Nothing was changed. Read the phase anew and write to DynamoDB.';
+END
+$function$;
+
+-- How far the shards of a table's stream have been carried back.
+CREATE TABLE migrator.stream_positions (
+    target text NOT NULL,
+    stream text NOT NULL,
+    shard text NOT NULL,
+    position text NOT NULL,
+    read_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (target, stream, shard)
+);
+
+-- Items whose change the source does not take back, with the reason; they are tried again.
+CREATE TABLE migrator.refused_changes (
+    target text NOT NULL,
+    key text NOT NULL,
+    entity text NOT NULL,
+    reason text NOT NULL,
+    first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    tried_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (target, key)
+);
+COMMENT ON COLUMN migrator.refused_changes.key IS 'as in tombstones';

@@ -179,9 +179,7 @@ async def _open(model: Model, entities: Sequence[Entity], stores: Stores) -> dic
     try:
         await state.require(control)
         standings = await phases.standings(control, model.name)
-        unfollowed = [
-            each.name for each in entities if standings.get(each.name, phases.Standing()).phase not in phases.FOLLOWED
-        ]
+        unfollowed = [each.name for each in entities if not standings.get(each.name, phases.Standing()).is_followed]
         if unfollowed:
             raise GateError(
                 f"changes of {', '.join(unfollowed)} are not followed in their phase",

@@ -145,3 +145,17 @@ async def test_a_table_that_is_not_there_is_named(fenced: Connection) -> None:
 async def test_a_fence_outside_of_a_transaction_is_a_mistake(fenced: Connection) -> None:
     with pytest.raises(RuntimeError, match="within a transaction"):
         await fence.fence(fenced, [ORDERS], model="shop", phase="write_target")
+
+
+async def test_a_transaction_that_carries_changes_back_passes_and_no_other(fenced: Connection, sessions: Pool) -> None:
+    async with sessions.acquire() as other, fenced.transaction():
+        async with fence.passing(fenced):
+            for statement in WRITES[:5]:
+                await fenced.execute(statement)
+            with pytest.raises(asyncpg.PostgresError, match="is fenced"):
+                await write(other, "DELETE FROM events")
+        with pytest.raises(asyncpg.PostgresError, match="is fenced"):
+            await write(fenced, "DELETE FROM events")
+    assert await fenced.fetchval("SELECT count(*) FROM migrator.carriers") == 0
+    with pytest.raises(asyncpg.PostgresError, match="is fenced"):
+        await write(fenced, "DELETE FROM events")

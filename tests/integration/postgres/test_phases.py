@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from migrator.errors import SourceError
 from migrator.postgres import phases, state
 
 if TYPE_CHECKING:
@@ -46,3 +47,25 @@ async def test_a_schema_of_before_percentages_is_read(session: Connection) -> No
     await session.execute("ALTER TABLE migrator.phases DROP COLUMN percent, DROP COLUMN mapping_fingerprint")
     at = (await phases.known(session, "shop"))["ORDER"]
     assert (at.phase, at.percent, at.fingerprint) == ("dual_write", 0, None)
+
+
+async def test_write_target_has_a_stage_and_no_other_phase_has(session: Connection) -> None:
+    async with session.transaction():
+        await phases.record(session, "shop", ["ORDER"], "write_target", stage="fenced")
+    at = await standing(session)
+    assert (at.phase, at.stage, at.is_followed, at.is_carried_back) == ("write_target", "fenced", True, False)
+    async with session.transaction():
+        assert (await phases.moment(session, "shop")).follows("ORDER")
+    async with session.transaction():
+        await phases.record(session, "shop", ["ORDER"], "write_target", stage="open")
+    at = await standing(session)
+    assert (at.stage, at.epoch, at.is_followed, at.is_carried_back) == ("open", 2, False, True)
+    async with session.transaction():
+        assert not (await phases.moment(session, "shop")).follows("ORDER")
+    with pytest.raises(SourceError):
+        async with session.transaction():
+            await phases.record(session, "shop", ["ORDER"], "write_target")
+    with pytest.raises(SourceError):
+        async with session.transaction():
+            await phases.record(session, "shop", ["ORDER"], "dual_write", stage="open")
+    assert (await standing(session)).epoch == 2

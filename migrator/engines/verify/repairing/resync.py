@@ -131,8 +131,8 @@ async def require_followed(connection: Connection, model: Model, entities: Seque
 async def unfollowed(connection: Connection, model: Model, entities: Sequence[Entity]) -> dict[str, str]:
     """The phases of those of these entities whose items are not written as PostgreSQL says."""
     standings = await phases.known(connection, model.name)
-    at = {entity.name: standings.get(entity.name, phases.Standing()).phase for entity in entities}
-    return {name: phase for name, phase in at.items() if phase not in phases.FOLLOWED}
+    at = {entity.name: standings.get(entity.name, phases.Standing()) for entity in entities}
+    return {name: standing.phase for name, standing in at.items() if not standing.is_followed}
 
 
 def whole_tables(model: Model, entities: Sequence[Entity]) -> list[Entity]:
