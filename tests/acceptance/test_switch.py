@@ -159,12 +159,12 @@ def test_a_turbo_copy_waits_for_what_relays_may_have_sent(prepared: Project) -> 
     assert "turbo: all tables" in quick.here("copy", "--restart", "-y").succeeded().err
 
 
-def test_a_phase_that_this_release_does_not_know_how_to_leave(prepared: Project) -> None:
+def test_the_last_phase_is_not_left(prepared: Project) -> None:
     project = following(prepared)
-    project.database.execute("update migrator.phases set phase = 'write_target'")
-    project.here(*MOVE).failed(8, "CUSTOMER is in write_target", "nothing was moved", "migrate status")
-    project.here("rollback", "-y").failed(8, "ORDER is in write_target")
-    project.here("copy").failed(8, "customers cannot be copied: CUSTOMER is in phase write_target")
+    project.database.execute("update migrator.phases set phase = 'complete'")
+    project.here(*MOVE).failed(8, "CUSTOMER is in complete", "nothing was moved", "migrate status")
+    project.here("rollback", "-y").failed(8, "ORDER is in complete")
+    project.here("copy").failed(8, "customers cannot be copied: CUSTOMER is in phase complete")
     assert "be refused: its phase allows no copy" in project.here("copy", "--dry-run").succeeded().out
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from migrator.cli import main
 from migrator.cli.group import COMMANDS, load_command
+from migrator.dynamodb.session import aws_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,6 +147,8 @@ def serve(descriptor: int) -> None:
         load_command(name)
     for name in _LOADED_LATE:
         import_module(name)
+    for service in ("dynamodb", "dynamodbstreams"):
+        aws_session().create_client(service, "eu-west-1", aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106 - none
     with socket.socket(fileno=descriptor) as asking:
         while True:
             told, streams, *_ = socket.recv_fds(asking, _SIZE, 3)

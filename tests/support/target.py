@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import botocore.session
 from botocore.credentials import Credentials
 
 from migrator.dynamodb import Client, Session, admin, control
+from migrator.dynamodb.session import aws_session
 
 if TYPE_CHECKING:
     from migrator.mapping import Table
@@ -29,7 +29,7 @@ class Target:
 
 def session_of(endpoint: DynamoDBEndpoint) -> Session:
     """The session of an endpoint and its own credentials; the environment is not asked."""
-    aws = botocore.session.Session()
+    aws = aws_session()
     aws.set_credentials(endpoint.access_key_id, endpoint.secret_access_key)
     credentials = Credentials(endpoint.access_key_id, endpoint.secret_access_key)
     return Session(endpoint.region, endpoint.endpoint_url, credentials, aws)

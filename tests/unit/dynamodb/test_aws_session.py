@@ -5,13 +5,12 @@ import datetime as dt
 import threading
 from typing import TYPE_CHECKING
 
-import botocore.session
 import pytest
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import UnauthorizedSSOTokenError
 
 from migrator.dynamodb import Client, Response, Session, open_session
-from migrator.dynamodb.session import CurrentCredentials
+from migrator.dynamodb.session import CurrentCredentials, aws_session
 from migrator.errors import ConfigurationError
 from tests.unit.dynamodb.wire import answer, run_at_once
 
@@ -124,7 +123,7 @@ def test_a_ca_bundle_that_cannot_be_read_is_named(environ: pytest.MonkeyPatch, t
 def refreshable(renew: Callable[[], dict[str, str]]) -> Session:
     expired = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
     credentials = RefreshableCredentials("old", "old", "old", expired, renew, "test")
-    return Session("us-east-1", "http://127.0.0.1:1", credentials, botocore.session.Session())
+    return Session("us-east-1", "http://127.0.0.1:1", credentials, aws_session())
 
 
 async def test_expired_credentials_are_renewed_away_from_the_loop() -> None:
@@ -168,7 +167,7 @@ def hourly(time: Callable[[], float], renewals: list[str]) -> Session:
 
     expiry = MIDNIGHT + dt.timedelta(hours=1)
     credentials = RefreshableCredentials("AKID0", "AKID0", "token-AKID0", expiry, renew, "test", time_fetcher=now)
-    return Session("us-east-1", "http://127.0.0.1:1", credentials, botocore.session.Session())
+    return Session("us-east-1", "http://127.0.0.1:1", credentials, aws_session())
 
 
 def test_credentials_that_rotate_in_the_middle_are_picked_up_before_the_old_ones_end() -> None:

@@ -8,11 +8,11 @@ import selectors
 import zlib
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
 import orjson
 from botocore.credentials import Credentials
 
 from migrator.dynamodb import Backoff, Response, Session
+from migrator.dynamodb.session import aws_session
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -25,7 +25,7 @@ ENDPOINT = "https://dynamodb.eu-west-1.amazonaws.com"
 
 def session(endpoint_url: str = ENDPOINT) -> Session:
     credentials = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
-    return Session("eu-west-1", endpoint_url, credentials, botocore.session.Session())
+    return Session("eu-west-1", endpoint_url, credentials, aws_session())
 
 
 def seeded() -> Backoff:
