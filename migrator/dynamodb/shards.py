@@ -21,6 +21,10 @@ _BEGINNING: Final = "beginning"
 _END: Final = "end"
 
 
+class StreamLostError(TargetError):
+    """Changes have gone unread, or can be read no more: no later attempt will find them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """How far a shard has been read.
@@ -87,7 +91,7 @@ def check_unbroken(
         now: seconds since the epoch.
 
     Raises:
-        TargetError: a stream keeps its records for 24 hours, and was not read for longer.
+        StreamLostError: a stream keeps its records for 24 hours, and was not read for longer.
     """
     if not positions:
         return
@@ -105,9 +109,9 @@ def check_unbroken(
         raise trimmed(table)
 
 
-def trimmed(table: str) -> TargetError:
+def trimmed(table: str) -> StreamLostError:
     """The error for a stream of which records have gone unread."""
-    return TargetError(
+    return StreamLostError(
         f"the stream of table {table} was not read for longer than the 24 hours that it keeps its records: "
         "changes have gone unread",
         safe="nothing was written; the table has every item",

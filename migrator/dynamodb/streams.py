@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from migrator.dynamodb.control import ask
 from migrator.dynamodb.errors import IteratorExpiredError, TableMissingError, TrimmedError
-from migrator.dynamodb.shards import Position, check_unbroken, parents_of, readable, trimmed
-from migrator.errors import TargetError
+from migrator.dynamodb.shards import Position, StreamLostError, check_unbroken, parents_of, readable, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,10 +29,11 @@ _LARGEST_PAGE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A key that has changed: when, and whether it was TTL that removed its item."""
+    """A key that has changed: when, whether its item was removed then, and whether it was TTL that removed it."""
 
     key: WireItem
     at: datetime
+    removed: bool
     by_ttl: bool
 
 
@@ -50,11 +50,12 @@ def arn_of(control: BaseClient, table: str) -> str:
     """The ARN of a table's stream. A stream that is turned off and on again has another one.
 
     Raises:
-        TargetError: the table has no stream that is on.
+        StreamLostError: the table has no stream that is on.
+        TargetError: DynamoDB cannot be asked (`control.ask`).
     """
     described = ask(control, "describe_table", table, {"TableName": table})["Table"]
     if not described.get("StreamSpecification", {}).get("StreamEnabled"):
-        raise TargetError(
+        raise StreamLostError(
             f"the stream of table {table} is not on, so its changes cannot be followed",
             safe="nothing was written",
             next_step="`migrate prepare` turns it on; changes of before are not in it",
@@ -97,7 +98,7 @@ class StreamReader:
         Readings are for being dealt with in this order, and before the next call: it takes them for done.
 
         Raises:
-            TargetError: records have gone unread, or the stream is gone.
+            StreamLostError: records have gone unread, or the stream is gone.
             AnswerError, UnreachableError, ConfigurationError: DynamoDB cannot be asked (`control.ask`).
         """
         try:
@@ -161,8 +162,8 @@ class StreamReader:
         iterator: str = self._ask("get_shard_iterator", request)["ShardIterator"]
         return iterator
 
-    def _gone(self) -> TargetError:
-        return TargetError(
+    def _gone(self) -> StreamLostError:
+        return StreamLostError(
             f"the stream of table {self._table} that was read is not there any more: it was turned off, or "
             "the table is gone",
             safe="nothing was written",
@@ -175,9 +176,12 @@ class StreamReader:
 
 def _change(record: Mapping[str, Any]) -> Change:
     told = record["dynamodb"]
-    by_ttl = record["eventName"] == "REMOVE" and record.get("userIdentity") == _TTL
+    removed = record["eventName"] == "REMOVE"
     return Change(
-        {name: _wire(value) for name, value in told["Keys"].items()}, told["ApproximateCreationDateTime"], by_ttl
+        {name: _wire(value) for name, value in told["Keys"].items()},
+        told["ApproximateCreationDateTime"],
+        removed,
+        removed and record.get("userIdentity") == _TTL,
     )
 
 

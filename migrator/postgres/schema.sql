@@ -603,22 +603,27 @@ $function$;
 
 -- How far the shards of a table's stream have been carried back.
 CREATE TABLE migrator.stream_positions (
+    model text NOT NULL,
     target text NOT NULL,
     stream text NOT NULL,
     shard text NOT NULL,
     position text NOT NULL,
     read_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (target, stream, shard)
+    PRIMARY KEY (model, target, stream, shard)
 );
 
 -- Items whose change the source does not take back, with the reason; they are tried again.
 CREATE TABLE migrator.refused_changes (
+    model text NOT NULL,
     target text NOT NULL,
     key text NOT NULL,
     entity text NOT NULL,
+    removed boolean NOT NULL,
     reason text NOT NULL,
     first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     tried_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (target, key)
+    PRIMARY KEY (model, target, key)
 );
 COMMENT ON COLUMN migrator.refused_changes.key IS 'as in tombstones';
+COMMENT ON COLUMN migrator.refused_changes.removed IS
+    'the change was a removal: where nothing is under the key, its row goes';

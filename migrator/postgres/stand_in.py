@@ -10,11 +10,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-import asyncpg
-
 from migrator.postgres.errors import errors_explained
 from migrator.postgres.identifiers import TableName, quoted
 from migrator.postgres.queries import QUERIES
+from migrator.postgres.refusals import REFUSED, refusal
 from migrator.postgres.rows import RowSource
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from migrator.postgres.rows import Key, Selected
 
 _NAME: Final = TableName("migrator_stand_in", "pg_temp")
-_REFUSED: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
 
 
 async def written(
@@ -85,10 +83,8 @@ async def _insert(connection: Connection, live: LiveTable, row: Mapping[str, Any
         async with connection.transaction():
             statement = f"INSERT INTO {_NAME.sql} ({names}) VALUES ({values})"  # noqa: S608 - names are quoted
             await connection.execute(statement, *map(text_of, row.values()))
-    except _REFUSED as error:
-        where = error.column_name or error.constraint_name
-        kind = type(error).__name__.removesuffix("Error")
-        return f"PostgreSQL does not take it back ({kind}{f' of {where}' if where else ''})"
+    except REFUSED as error:
+        return refusal(error)
     return None
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mappings.miyabi.schema import metadata
+from tests.support import library as library_model
 from tests.support import narrow as narrow_model
 from tests.support import renamed
 from tests.support import shapes as shapes_model
 from tests.support.fault_proxy import FaultProxy
+from tests.support.library import Library, opened
 from tests.support.migration import Migration, migration, reference_mix, source_template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from tests.support.stores import Database, DynamoDBStore
@@ -90,6 +92,29 @@ def shapes(postgres_server: Database, dynamodb: DynamoDBStore, monkeypatch: pyte
         migration(postgres_server, template, dynamodb, shapes_model, monkeypatch) as prepared,
     ):
         yield prepared
+
+
+@pytest.fixture(scope="session")
+def library_template(postgres_server: Database) -> Iterator[Database]:
+    """A database with the empty tables of the library."""
+    with source_template(postgres_server, library_model.metadata, []) as template:
+        yield template
+
+
+@pytest.fixture
+def empty_library(
+    postgres_server: Database, library_template: Database, dynamodb: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Migration]:
+    """The library's tables, still empty."""
+    with migration(postgres_server, library_template, dynamodb, library_model, monkeypatch) as prepared:
+        yield prepared
+
+
+@pytest.fixture
+async def library(empty_library: Migration) -> AsyncIterator[Library]:
+    """Authors and books, written in DynamoDB; nothing is there yet."""
+    async with opened(empty_library) as library:
+        yield library
 
 
 @pytest.fixture

@@ -1,0 +1,133 @@
+"""How far one table's stream is carried back, and its reader: begun anew where somebody else has gone on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from migrator.dynamodb.shards import KEPT_SECONDS, Position, StreamLostError, trimmed
+from migrator.dynamodb.streams import StreamReader, arn_of
+from migrator.engines.reverse.landing import Reached
+from migrator.postgres import streams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from botocore.client import BaseClient
+
+    from migrator.dynamodb.streams import Reading
+    from migrator.postgres.connection import Connection
+
+_NOTE_SECONDS: Final = 10.0
+"""How often it is noted of a shard that nothing was found in it."""
+
+
+class Course:
+    """Reads one table's stream on from where it is carried back to. It holds the reader, and what is on record of it.
+
+    Args:
+        model: the model's name.
+        table: the table's name.
+        control: a client of DynamoDB, as `control.connect` makes it.
+        client: a client of its streams, as `control.connect_streams` makes it.
+    """
+
+    def __init__(self, model: str, table: str, control: BaseClient, client: BaseClient) -> None:
+        self._model = model
+        self._table = table
+        self._control = control
+        self._client = client
+        self._stream = ""
+        self._reader: StreamReader | None = None
+        self._on_record: dict[str, str] = {}
+        self._noted_at: dict[str, float] = {}
+
+    @property
+    def lag(self) -> float:
+        """As `StreamReader.lag_seconds`."""
+        return 0.0 if self._reader is None else self._reader.lag_seconds
+
+    def begin_anew(self) -> None:
+        """Forget what was read, since it was not carried back."""
+        self._reader = None
+
+    async def read(self, connection: Connection, since: float) -> list[Reading]:
+        """The next page of each shard.
+
+        Args:
+            connection: a session on the source, which holds the table's lock.
+            since: for how many seconds the table's changes have been there to be carried back.
+
+        Raises:
+            StreamLostError: changes have gone unread.
+            SourceError, TargetError: a store failed.
+        """
+        reader = await self._opened(connection, since)
+        readings = await asyncio.to_thread(reader.read)
+        if not readings:
+            # Every shard is at its end. That is so when a stream is turned off, too.
+            await self._present_stream({self._stream})
+        return readings
+
+    def reached(self, readings: Sequence[Reading]) -> Reached:
+        """What is to be noted of readings, once they are carried back."""
+        now = time.monotonic()
+        return Reached(
+            self._stream,
+            {
+                each.shard: str(each.position)
+                for each in readings
+                if each.changes or each.position.ended or now - self._noted_at.get(each.shard, 0.0) >= _NOTE_SECONDS
+            },
+        )
+
+    def note(self, reached: Reached) -> None:
+        """That is on record now."""
+        self._on_record |= reached.shards
+        self._noted_at |= dict.fromkeys(reached.shards, time.monotonic())
+
+    async def _opened(self, connection: Connection, since: float) -> StreamReader:
+        known = await streams.positions(connection, self._model, self._table)
+        if self._reader is not None and known.get(self._stream, {}) == self._on_record:
+            return self._reader
+        stream = await self._present_stream(known.keys())
+        on_record = known.get(stream, {})
+        if not on_record and since >= KEPT_SECONDS:
+            raise trimmed(self._table)
+        positions = {shard: Position.parse(text) for shard, text in on_record.items()}
+        past = [
+            shard for shard, each in positions.items() if each.ended and time.time() - each.read_at > 2 * KEPT_SECONDS
+        ]
+        if past:
+            await streams.forget(connection, self._model, self._table, past)
+        for shard in past:
+            del positions[shard], on_record[shard]
+        self._stream, self._on_record, self._noted_at = stream, on_record, {}
+        self._reader = StreamReader(self._client, self._table, stream, positions)
+        return self._reader
+
+    async def _present_stream(self, known: AbstractSet[str]) -> str:
+        """The table's stream, which has to be the one that was read."""
+        stream = await asyncio.to_thread(arn_of, self._control, self._table)
+        if known - {stream}:
+            raise StreamLostError(
+                f"the stream of table {self._table} is another one than was read: it was turned off meanwhile, and "
+                "changes have gone unread",
+                safe="nothing was written; the table has every item",
+                next_step="compare the whole table with its source before anything goes by this stream",
+            )
+        return stream
+
+
+def parts(readings: Sequence[Reading], most: int) -> Iterator[list[Reading]]:
+    """Readings in parts of so many changes, about; those of one shard together."""
+    part: list[Reading] = []
+    for each in readings:
+        if part and sum(len(one.changes) for one in part) + len(each.changes) > most:
+            yield part
+            part = []
+        part.append(each)
+    if part:
+        yield part
