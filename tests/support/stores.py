@@ -158,7 +158,7 @@ class Choice:
             return ("given",)
         if self.containers:
             return ("dynamodb-local",)
-        return ("ministack",) if self.dynoxide is None else ("ministack", "dynoxide")
+        return ("ministack",) if self.dynoxide is None else ("dynoxide", "ministack")
 
     @contextmanager
     def postgres(self) -> Iterator[Database]:
