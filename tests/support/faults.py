@@ -197,6 +197,31 @@ class Delay(_AnyOperation):
 
 
 @dataclass(frozen=True)
+class Hold(_AnyOperation):
+    """Hold the request back until the test calls `FaultProxy.release`, then deal with it as usual."""
+
+    async def apply(self, exchange: Exchange) -> web.StreamResponse:
+        await exchange.released.wait()
+        return exchange.answer(await exchange.forward(exchange.body))
+
+
+@dataclass(frozen=True)
+class ByTtl:
+    """Let a stream say of every removal that TTL has made it."""
+
+    def fits(self, operation: str) -> bool:
+        return operation == "GetRecords"
+
+    async def apply(self, exchange: Exchange) -> web.StreamResponse:
+        answer = await exchange.forward(exchange.body)
+        document = orjson.loads(answer.body)
+        for record in document.get("Records", ()):
+            if record["eventName"] == "REMOVE":
+                record["userIdentity"] = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+        return exchange.answer(Answer.of_dynamodb(answer.status, document))
+
+
+@dataclass(frozen=True)
 class Cut(_AnyOperation):
     """Cut the connection: before the request reaches the store, after it took effect, or midway in the answer."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -154,16 +154,34 @@ class Library:
 
     async def back(self, *, batch: int = 200, lost: Sequence[str] = ()) -> reverse.Outcome:
         """Carry back what there is."""
+        return await self.carrying(reverse.Silent(), asyncio.Event(), batch=batch, lost=lost, until_drained=True)
+
+    async def carrying(
+        self,
+        listener: reverse.Listener,
+        stop: asyncio.Event,
+        *,
+        batch: int = 200,
+        lost: Sequence[str] = (),
+        alarm: float = 3600.0,
+        until_drained: bool = False,
+    ) -> reverse.Outcome:
+        """Carry back what comes."""
         return await reverse.carry_back(
             self.migration.model,
             self.migration.model.entities,
             self.stores,
-            limits=reverse.Limits(batch),
-            until_drained=True,
-            stop=asyncio.Event(),
-            listener=reverse.Silent(),
+            limits=reverse.Limits(batch, alarm),
+            until_drained=until_drained,
+            stop=stop,
+            listener=listener,
             lost=lost,
         )
+
+    def through(self, endpoint_url: str) -> Library:
+        """The same, with the target reached at another address."""
+        migration = self.migration.through(endpoint_url)
+        return replace(self, migration=migration, stores=migration.stores)
 
     async def apply(self, *keys: ItemKey) -> reverse.Outcome:
         """Carry these keys back."""
