@@ -63,6 +63,9 @@ class FileSettings(BaseModel):
     clock_skew_seconds: Annotated[float, Field(ge=0)] = 300.0
     """How far the clocks of this machine, of PostgreSQL and of DynamoDB may be apart."""
 
+    lease_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """For how many seconds applications go by the phase that they have read: the longest lease of any of them."""
+
     marks_bytes: Annotated[int, Field(gt=0)] = 10 * 2**30
     """Bytes of the source's disk that waiting changes may take; above, there is an alarm, and live copies wait."""
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "relay": "Carry changes of the source over into the target, until it is stopped.",
     "rehearse": "Prove the way back on a sample of rows: to their items, and from these back into their tables.",
     "rollback": "Move back to the phase before.",
+    "complete": "End the migration: give up the way back, drop capture, sweep tombstones.",
     "status": "Show where the migration stands: phase, progress, verification, next steps.",
     "history": "Show past verifications, or what they found.",
     "schedule": "Print ready files for a scheduler that verifies regularly.",

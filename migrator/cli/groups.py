@@ -25,7 +25,10 @@ _NEXT: Final[dict[Phase, tuple[Phase, str]]] = {
     "prepare": ("dual_write", "migrate switch dual-write"),
     "dual_write": ("read_target", "migrate switch reads"),
     "read_target": ("read_target", "migrate switch reads"),
+    "write_target": ("complete", "migrate complete"),
 }
+_LAST: Final[tuple[Phase, str]] = ("write_target", "migrate switch writes")
+"""What comes when all reads have moved."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Group:
     def words(self) -> str:
         """Where the group is, in a line."""
         reads = f", {self.at.percent} % of reads" if self.at.phase == "read_target" else ""
+        reads = f", {self.at.stage}" if self.at.stage else reads
         ago = "" if self.at.seconds is None else f" for {duration_text(timedelta(seconds=self.at.seconds))}"
         return f"{', '.join(self.entities)}: {self.at.phase}{reads}{ago}"
 
@@ -58,6 +62,7 @@ class Group:
             "entities": self.entities,
             "phase": at.phase,
             "percent": at.percent,
+            "stage": at.stage,
             "epoch": at.epoch,
             "changed_at": at.changed_at,
             "other_mapping": self.strangers,
@@ -109,11 +114,11 @@ async def next_moves(
     """
     places: dict[tuple[Phase, int], list[str]] = defaultdict(list)
     for group in known:
-        if group.at.phase in _NEXT and group.at.percent < ALL_READS:
+        if group.at.phase in _NEXT:
             places[group.at.phase, group.at.percent].append(group.entities[0])
     found = []
-    for (phase, _), names in places.items():
-        to, command = _NEXT[phase]
+    for (phase, percent), names in places.items():
+        to, command = _LAST if percent == ALL_READS else _NEXT[phase]
         named = () if len(names) == len(known) else tuple(names)
         plan = await planned(connection, model, to, life=life, terms=replace(terms, entities=named))
         found.append(Next(" ".join([command, *(f"--entity {name}" for name in named)]), plan))

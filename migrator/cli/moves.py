@@ -10,28 +10,20 @@ import rich_click as click
 
 from migrator.cli.options import confirm
 from migrator.cli.output import print_json
-from migrator.cli.work import check_marks, stores_of, times_of
+from migrator.cli.ways import Returning
+from migrator.cli.work import check_marks
 from migrator.errors import GateError
-from migrator.phases import examine, move
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from migrator.cli.ways import Way
     from migrator.cli.work import Work
-    from migrator.phases import Plan, Terms
+    from migrator.phases import Plan
     from migrator.postgres.phases import Phase
     from migrator.settings import Settings
 
 REFUSED: Final = GateError.exit_code
-
-
-@dataclass(frozen=True)
-class Move:
-    """A model to move, where to, and how."""
-
-    work: Work
-    to: Phase
-    terms: Terms
 
 
 @dataclass(frozen=True)
@@ -45,60 +37,57 @@ class Asked:
     max_wcu: int | None = None
 
 
-def make(settings: Settings, moves: Sequence[Move], asked: Asked, *, wait: bool, after: Mapping[Phase, str]) -> int:
+def make(settings: Settings, ways: Sequence[Way], asked: Asked, *, after: Mapping[Phase, str]) -> int:
     """Make these moves, or show what stands in the way; return the exit code.
 
-    `wait`: wait for gates that open by themselves; `after`: by phase, what may be done when a move is made.
+    `after`: by phase, what may be done when a move is made.
 
     Raises:
         GateError: a gate refuses; models before this one, if there are several, have moved.
     """
-    if any(move.to == "dual_write" and not move.terms.back for move in moves):
+    plans = [asyncio.run(each.look()) for each in ways]
+    if any(plan.to == "dual_write" and not isinstance(each, Returning) for each, plan in zip(ways, plans, strict=True)):
         check_marks(settings)
-    url, life = stores_of(settings).database_url, times_of(settings).life
-    plans = [asyncio.run(examine(each.work.model, url, each.to, life=life, terms=each.terms)) for each in moves]
-    for each, plan in zip(moves, plans, strict=True):
+    for each, plan in zip(ways, plans, strict=True):
         if not asked.as_json:
-            _show(each, plan)
+            _show(each.work, plan)
     if asked.dry_run:
         if asked.as_json:
-            print_json({"models": _as_json(moves, plans, moved=False)})
+            print_json({"models": _as_json(ways, plans, moved=False)})
         return REFUSED if any(plan.closed for plan in plans) else 0
     questions = [
-        f"{_who(each, plan)} to {_where(plan)}" for each, plan in zip(moves, plans, strict=True) if plan.entities
+        f"{_who(each.work, plan)} to {_where(plan)}" for each, plan in zip(ways, plans, strict=True) if plan.entities
     ]
     if questions:
         confirm(f"Move {', '.join(questions)}?", yes=asked.yes, no_input=asked.no_input)
-    waiting = _waiting if wait else None
-    made = [
-        asyncio.run(move(each.work.model, url, each.to, life=life, terms=each.terms, waiting=waiting)) for each in moves
-    ]
+    made = [asyncio.run(each.go()) for each in ways]
     if asked.as_json:
-        print_json({"models": _as_json(moves, made, moved=True)})
-    for each, plan in zip(moves, made, strict=True):
+        print_json({"models": _as_json(ways, made, moved=True)})
+    for each, plan in zip(ways, made, strict=True):
         if plan.entities:
-            click.echo(f"done: {_who(each, plan)} is in phase {_where(plan)}", err=True)
+            click.echo(f"done: {_who(each.work, plan)} is in phase {_where(plan)}", err=True)
             click.echo(f"next: {after[plan.to]}", err=True)
     return 0
 
 
-def _who(move: Move, plan: Plan) -> str:
+def _who(work: Work, plan: Plan) -> str:
     """The model; where not all of it moves, the entities too."""
-    if len(plan.entities) == len(move.work.model.entities):
-        return move.work.model.name
-    return f"{move.work.model.name} ({', '.join(plan.entities)})"
+    if len(plan.entities) == len(work.model.entities):
+        return work.model.name
+    return f"{work.model.name} ({', '.join(plan.entities)})"
 
 
 def _where(plan: Plan) -> str:
     return f"{plan.to}, {plan.percent} % of reads" if plan.percent else plan.to
 
 
-def _waiting(seconds: float) -> None:
+def waiting(seconds: float) -> None:
+    """Tell that a gate is waited for."""
     click.echo(f"waiting {seconds:,.0f} s until no request of a copy can arrive any more", err=True)
 
 
-def _show(move: Move, plan: Plan) -> None:
-    name = move.work.model.name
+def _show(work: Work, plan: Plan) -> None:
+    name = work.model.name
     if not plan.entities:
         click.echo(f"{name}: is in phase {_where(plan)} already")
         return
@@ -115,7 +104,7 @@ def _show(move: Move, plan: Plan) -> None:
             click.echo(f"          next: {step}")
 
 
-def _as_json(moves: Sequence[Move], plans: Sequence[Plan], *, moved: bool) -> list[dict[str, Any]]:
+def _as_json(ways: Sequence[Way], plans: Sequence[Plan], *, moved: bool) -> list[dict[str, Any]]:
     return [
         {
             "name": each.work.model.name,
@@ -135,5 +124,5 @@ def _as_json(moves: Sequence[Move], plans: Sequence[Plan], *, moved: bool) -> li
                 for gate in plan.gates
             ],
         }
-        for each, plan in zip(moves, plans, strict=True)
+        for each, plan in zip(ways, plans, strict=True)
     ]

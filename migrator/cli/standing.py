@@ -116,7 +116,12 @@ class Standing:
     @property
     def followed(self) -> bool:
         """Whether changes are carried over."""
-        return all(phase in phases.FOLLOWED for phase in self.phases.values())
+        return all(group.at.is_followed for group in self.groups)
+
+    @property
+    def written(self) -> bool:
+        """Whether applications write to the target, all of them."""
+        return set(self.phases.values()) <= {"write_target", "complete"}
 
     @property
     def outdated(self) -> str | None:
@@ -163,13 +168,24 @@ class Standing:
 
     def next_steps(self) -> Iterator[str]:
         """The commands that may be run now."""
-        if any(source.problem for source in self.sources) or any(target.problem for target in self.targets):
+        stages = {group.at.stage for group in self.groups}
+        if "returning" in stages:
+            yield "migrate rollback"
+        elif "fenced" in stages:
+            yield from ("migrate switch writes", "migrate rollback")
+        elif any(source.problem for source in self.sources) or any(target.problem for target in self.targets):
             return
-        if self.version < state.LATEST or not all(target.ready for target in self.targets):
+        elif self.version < state.LATEST or not all(target.ready for target in self.targets):
             yield "migrate prepare"
-            return
-        if self.followed and self.backlog is not None and self.backlog.waiting:
-            yield "migrate relay"
+        elif self.written:
+            yield from (each.command for each in self.moves if not each.plan.closed)
+        else:
+            if self.followed and self.backlog is not None and self.backlog.waiting:
+                yield "migrate relay"
+            copies = list(self._copies())
+            yield from copies or self._proofs_and_moves()
+
+    def _copies(self) -> Iterator[str]:
         plans = [source.plan for source in self.sources if source.plan is not None]
         stale = [plan.source for plan in plans if plan.stale]
         unfinished = [plan.source for plan in plans if not plan.finished and not plan.stale]
@@ -177,15 +193,15 @@ class Standing:
             yield f"migrate copy --restart {' '.join(stale)}"
         if unfinished:
             yield f"migrate copy {' '.join(unfinished)}" if stale else "migrate copy"
-        if stale or unfinished:
-            return
+
+    def _proofs_and_moves(self) -> Iterator[str]:
         if set(self.phases.values()) == {"prepare"} and all(source.followed for source in self.sources):
             yield "migrate switch dual-write"
         if self.verification is None or self.outdated or self.unverified or not self.verification.clean:
             yield "migrate verify"
         if set(self.phases.values()) == {"read_target"} and not self.rehearsed:
             yield "migrate rehearse"
-        yield from (each.command for each in self.moves if each.plan.to == "read_target" and not each.plan.closed)
+        yield from (each.command for each in self.moves if each.plan.to != "dual_write" and not each.plan.closed)
 
 
 def standing_of(work: Work, stores: Stores, settings: Settings) -> Standing:

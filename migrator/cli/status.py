@@ -70,7 +70,7 @@ def _show(standing: Standing) -> None:
     for target in standing.targets:
         click.echo(f"table {target.name}: {_target_words(target)}")
     for group in standing.groups:
-        if group.at.percent or standing.phase != group.at.phase:
+        if group.at.percent or group.at.stage or standing.phase != group.at.phase:
             click.echo(f"phase: {group.words}")
     click.echo()
     print_table(

@@ -81,6 +81,22 @@ def describe_ttl(client: DynamoDBClient, table_name: str) -> TimeToLive:
     return TimeToLive(found["TimeToLiveStatus"], found.get("AttributeName"))
 
 
+def set_ttl(client: DynamoDBClient, table: Table, *, enabled: bool) -> bool:
+    """Turns a table's TTL on or off; returns False where it is so already, or on its way.
+
+    DynamoDB takes up to an hour for it, and refuses another change meanwhile.
+
+    Raises:
+        TargetError: DynamoDB refused, or cannot be reached.
+    """
+    status = describe_ttl(client, table.name).status
+    if status in ({"ENABLED", "ENABLING"} if enabled else {"DISABLED", "DISABLING"}):
+        return False
+    wanted = {"Enabled": enabled, "AttributeName": table.ttl}
+    ask(client, "update_time_to_live", table.name, {"TableName": table.name, "TimeToLiveSpecification": wanted})
+    return True
+
+
 def _read_state(client: DynamoDBClient, table: Table) -> State:
     described = _describe(client, table.name)
     recovers = _recovers(client, table.name) if table.point_in_time_recovery else False

@@ -6,10 +6,28 @@ nothing has to be told to them.
 
 from __future__ import annotations
 
+from migrator.phases.completing import complete
+from migrator.phases.course import Course
 from migrator.phases.gate import Gate
 from migrator.phases.groups import groups
 from migrator.phases.move import examine, move, phase_before
+from migrator.phases.opening import open_writes
 from migrator.phases.plan import Plan, planned
+from migrator.phases.returning import examine_return, return_writes
 from migrator.phases.terms import Terms
 
-__all__ = ["Gate", "Plan", "Terms", "examine", "groups", "move", "phase_before", "planned"]
+__all__ = [
+    "Course",
+    "Gate",
+    "Plan",
+    "Terms",
+    "complete",
+    "examine",
+    "examine_return",
+    "groups",
+    "move",
+    "open_writes",
+    "phase_before",
+    "planned",
+    "return_writes",
+]

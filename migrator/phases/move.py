@@ -97,13 +97,15 @@ async def move(
                     waiting(wait)
                     await asyncio.sleep(wait)
                 elif plan.closed:
-                    raise _refused(model, plan)
+                    raise refused(model, plan)
                 elif not plan.entities or await _record(connection, model, plan, 0.0 if terms.back else life):
                     return plan
 
 
 async def phase_before(model: Model, database_url: str | None, entities: Sequence[str] = ()) -> Phase:
     """The phase that a move back leads to: the one before that of those entities, or of all, which are furthest on.
+
+    Out of `write_target`, `return_writes` leads, whichever phase it ends in.
 
     Raises:
         UsageError: a name is no entity of the model.
@@ -112,6 +114,8 @@ async def phase_before(model: Model, database_url: str | None, entities: Sequenc
     async with _session(database_url) as connection:
         at = await phases.standings(connection, model.name)
     reached = {at[each.name].phase for each in members(model, entities) if each.name in at}
+    if "write_target" in reached:
+        return "read_target"
     return next((to for to, left in BACK.items() if left in reached), "prepare")
 
 
@@ -148,7 +152,8 @@ def _lock(model: Model) -> str:
     return f"copy:{model.name}"
 
 
-def _refused(model: Model, plan: Plan) -> GateError:
+def refused(model: Model, plan: Plan) -> GateError:
+    """The error for a move whose gates are not all open."""
     closed = plan.closed
     who = model.name if len(plan.entities) == len(model.entities) else f"{model.name} ({', '.join(plan.entities)})"
     reasons = "\n  ".join(reason for gate in closed for reason in gate.reasons)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from migrator.errors import UsageError
-from migrator.phases import dual_write, read_target
+from migrator.phases import complete, dual_write, read_target, write_target
 from migrator.phases.gate import Gate
 from migrator.phases.groups import members
 from migrator.postgres import phases
@@ -19,10 +19,20 @@ if TYPE_CHECKING:
     from migrator.postgres.connection import Connection
     from migrator.postgres.phases import Phase, Standing
 
-FORWARD: Final[Mapping[Phase, Phase]] = {"dual_write": "prepare", "read_target": "dual_write"}
+FORWARD: Final[Mapping[Phase, Phase]] = {
+    "dual_write": "prepare",
+    "read_target": "dual_write",
+    "write_target": "read_target",
+    "complete": "write_target",
+}
 """The legal moves forward: by the phase to move to, the one to come from."""
 BACK: Final[Mapping[Phase, Phase]] = {"dual_write": "read_target", "prepare": "dual_write"}
 """The legal moves back, the one from the latest phase first."""
+_ONWARD: Final[Mapping[Phase, str]] = {
+    "prepare": "migrate switch dual-write",
+    "dual_write": "migrate switch reads",
+    "read_target": "migrate switch writes",
+}
 TOGETHER: Final[frozenset[Phase]] = frozenset({"prepare", "dual_write"})
 """The phases between which all entities of a model move together: relays follow all of it, or nothing."""
 
@@ -85,21 +95,33 @@ async def planned(connection: Connection, model: Model, to: Phase, *, life: floa
     gates = [_legal(leaving, standings, to, terms), *([] if terms.back else [_known(model, standings)])]
     if not terms.back and gates[0].is_open:
         entering = [each for each in leaving if _of(standings, each).phase != to]
-        gates += await _gates(connection, model, to, entering, life=life, terms=terms)
+        gates += await _gates(connection, model, to, entering, standings, life=life, terms=terms)
         staying = [each for each in leaving if each not in entering]
         gates += [read_target.same_mapping(staying, standings)] if staying else []
     along = tuple(each.name for each in leaving if terms.entities and each.name not in terms.entities)
     return Plan(to, tuple(each.name for each in leaving), tuple(gates), percent, along)
 
 
-async def _gates(
-    connection: Connection, model: Model, to: Phase, entering: Sequence[Entity], *, life: float, terms: Terms
+async def _gates(  # noqa: PLR0913 - what gates look at
+    connection: Connection,
+    model: Model,
+    to: Phase,
+    entering: Sequence[Entity],
+    standings: Mapping[str, Standing],
+    *,
+    life: float,
+    terms: Terms,
 ) -> list[Gate]:
     if not entering:
         return []
-    if to == "dual_write":
-        return await dual_write.gates(connection, model, entering, life=life)
-    return await read_target.gates(connection, model, entering, terms)
+    match to:
+        case "dual_write":
+            return await dual_write.gates(connection, model, entering, life=life)
+        case "read_target":
+            return await read_target.gates(connection, model, entering, terms)
+        case "write_target":
+            return await write_target.gates(connection, model, entering, standings, terms)
+    return [complete.opened(entering, standings)]
 
 
 def _legal(leaving: Sequence[Entity], standings: Mapping[str, Standing], to: Phase, terms: Terms) -> Gate:
@@ -117,9 +139,9 @@ def _legal(leaving: Sequence[Entity], standings: Mapping[str, Standing], to: Pha
 
 def _towards(phase: Phase, wanted: Phase) -> str:
     """What leads from a phase to the one that a move has to come from, or near it."""
-    if phase in BACK.values() and phases.PHASES.index(phase) > phases.PHASES.index(wanted):
-        return "migrate rollback"
-    return "migrate switch dual-write" if phase == "prepare" else "migrate status"
+    if phases.PHASES.index(phase) < phases.PHASES.index(wanted):
+        return _ONWARD[phase]
+    return "migrate rollback" if phase in {*BACK.values(), "write_target"} else "migrate status"
 
 
 def _known(model: Model, standings: Mapping[str, Standing]) -> Gate:

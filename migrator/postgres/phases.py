@@ -152,6 +152,17 @@ async def moment(connection: Connection, model: str) -> Moment:
     return Moment(row["at"], row["version"], frozenset(row["followed"]))
 
 
+async def advance_versions(connection: Connection) -> None:
+    """Have new versions be above those that applications gave while the target was the master; it stands at once.
+
+    Raises:
+        SourceError: a privilege is missing, or PostgreSQL cannot be reached.
+    """
+    grants = (*OWN_TABLES, "UPDATE ON SEQUENCE migrator.item_versions")
+    with errors_explained("advance the versions", connection=connection, privileges=grants):
+        await connection.execute(QUERIES["advance_versions"])
+
+
 async def sources_since_sent(connection: Connection, model: str) -> dict[str, float]:
     """Return how long ago a copy may have sent its last request for rows of a source, by source; none: not there."""
     with errors_explained("see when a copy has sent last", connection=connection, privileges=OWN_TABLES):

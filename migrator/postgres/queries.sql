@@ -576,3 +576,11 @@ SELECT extract(epoch FROM clock_timestamp() - seen_at)::float8 AS seconds,
              WHERE source = ANY ($1) AND captures.timeline <> timelines.timeline ORDER BY source) AS sources
 FROM migrator.timelines
 WHERE timeline = migrator.timeline() AND timeline > (SELECT min(timeline) FROM migrator.timelines)
+
+-- name: advance_versions
+-- Has the next versions be above those that applications have given, which are made of the time in nanoseconds.
+SELECT setval(
+    'migrator.item_versions',
+    greatest(last_value, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000 + 999)
+)
+FROM migrator.item_versions

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 
 from tests.acceptance.following import following
@@ -25,14 +23,8 @@ select md5(string_agg(line, ' ' order by line)) from (
 
 
 def ask(project: Project, query: str) -> Any:  # noqa: ANN401 - whatever is asked for
-    async def fetch() -> Any:  # noqa: ANN401
-        connection = await asyncpg.connect(project.database.url)
-        try:
-            return await connection.fetchval(query)
-        finally:
-            await connection.close()
-
-    return asyncio.run(fetch())
+    ((value,),) = project.database.fetch(query)
+    return value
 
 
 @pytest.fixture

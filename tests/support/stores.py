@@ -20,7 +20,7 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
@@ -55,6 +55,17 @@ class Database:
     def execute(self, *statements: str) -> None:
         """Run statements without parameters, each in a transaction of its own, on a connection of its own."""
         asyncio.run(self._execute(statements))
+
+    def fetch(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows that a query finds, on a connection of its own."""
+        return asyncio.run(self._fetch(query))
+
+    async def _fetch(self, query: str) -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(self.url)
+        try:
+            return [tuple(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
 
     async def _execute(self, statements: tuple[str, ...]) -> None:
         connection = await asyncpg.connect(self.url)

@@ -5,7 +5,8 @@ one transaction with the place in the stream. `docs/explanation/the-way-back.md`
 """
 
 from migrator.engines.reverse.job import apply_keys, backlog, carry_back
+from migrator.engines.reverse.landing import lock_of
 from migrator.engines.reverse.outcome import Limits, Listener, Outcome, Silent
 from migrator.postgres.streams import Backlog
 
-__all__ = ["Backlog", "Limits", "Listener", "Outcome", "Silent", "apply_keys", "backlog", "carry_back"]
+__all__ = ["Backlog", "Limits", "Listener", "Outcome", "Silent", "apply_keys", "backlog", "carry_back", "lock_of"]

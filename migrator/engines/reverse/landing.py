@@ -74,7 +74,7 @@ class Landing:
     @property
     def lock(self) -> str:
         """The name of the lock under which keys of this table are carried back: one after another."""
-        return f"reverse:{self.model.name}:{self.table.name}"
+        return lock_of(self.model, self.table)
 
     async def standing(self, connection: Connection) -> dict[str, phases.Standing]:
         """The entities that are carried back now.
@@ -215,3 +215,8 @@ class Landing:
             await streams.refuse(connection, model, table, refused)
         if reached is not None and reached.shards:
             await streams.note(connection, model, table, reached.stream, reached.shards)
+
+
+def lock_of(model: Model, table: Table) -> str:
+    """The name of the lock under which keys of a table are carried back."""
+    return f"reverse:{model.name}:{table.name}"

@@ -1,0 +1,92 @@
+"""`migrate switch writes`: its gates, the fence, and the last changes of the source."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from tests.acceptance.writing import WRITES, read, stages, standing, streamed
+from tests.support.project import UNFIT
+
+if TYPE_CHECKING:
+    from tests.support.project import Project
+
+__all__ = ["read", "streamed"]
+WRITE = "update customers set name = 'other' where id = 1"
+
+
+def closed(project: Project, *options: str) -> dict[str, list[str]]:
+    """The gates that are closed, with their reasons."""
+    done = project.here(*WRITES, "--dry-run", "--json", *options)
+    assert done.code == 8, done
+    (model,) = json.loads(done.out)["models"]
+    return {gate["name"]: gate["reasons"] for gate in model["gates"] if not gate["open"]}
+
+
+def test_the_source_is_fenced_and_the_target_opened(read: Project) -> None:
+    assert standing(read)["next"] == ["migrate switch writes"]
+    read.database.execute(WRITE)
+    done = read.here(*WRITES).succeeded()
+    assert "done: shop is in phase write_target" in done.err
+    assert stages(read) == {("write_target", "open")}
+    with pytest.raises(asyncpg.PostgresError, match="shop is in phase write_target") as refused:
+        read.database.execute(WRITE)
+    assert refused.value.sqlstate == "MG001"
+    # What was committed before the fence has come over.
+    (customer,) = [item for item in read.items() if item["PK"]["S"] == "CUSTOMER#1" and item["SK"]["S"] == "PROFILE"]
+    assert customer["Name"]["S"] == "other"
+    assert "already" in read.here(*WRITES).succeeded().out
+    assert standing(read)["next"] == ["migrate complete"]
+
+
+def test_ttl_is_enabled_a_life_after_the_target_has_opened(read: Project) -> None:
+    client = read.dynamodb.client()
+    table = {"TableName": read.table}
+
+    def status() -> str:
+        return client.describe_time_to_live(**table)["TimeToLiveDescription"]["TimeToLiveStatus"]
+
+    read.here(*WRITES, "--wait").succeeded()
+    assert status() in {"ENABLING", "ENABLED"}
+    client.close()
+
+
+def test_each_gate(streamed: Project) -> None:
+    assert "write_target can be entered from read_target" in closed(streamed)
+
+
+def test_what_has_to_be_there(read: Project) -> None:
+    read.here("switch", "reads", "--percent", "50", "-y").succeeded()
+    read.database.execute("delete from migrator.rehearsals")
+    found = closed(read)
+    assert found == {
+        "every read goes to the target": [
+            "CUSTOMER is read from the target for 50 % of its keys",
+            "ORDER is read from the target for 50 % of its keys",
+        ],
+        "the way back was rehearsed": ["it has not been rehearsed"],
+    }
+    read.here(*WRITES).failed(8, "cannot move to write_target", "migrate rehearse", "migrate switch reads")
+    assert stages(read) == {("read_target", None)}
+
+
+def test_a_change_that_cannot_be_carried_over_lifts_the_fence(read: Project) -> None:
+    read.database.execute(f"update orders set {UNFIT} where number = 'o-1'")  # noqa: S608 - a constant
+    done = read.here(*WRITES)
+    done.failed(8, "set aside", "the fence was lifted")
+    assert stages(read) == {("read_target", None)}
+    read.database.execute("update orders set details = null where number = 'o-1'")
+    read.here("relay", "--until-empty").succeeded()
+    read.here(*WRITES).succeeded()
+    assert stages(read) == {("write_target", "open")}
+
+
+def test_words_that_mean_nothing(read: Project) -> None:
+    read.here(*WRITES, "--percent", "10").failed(2, "--percent is said of reads")
+    read.here("switch", "reads", "-y", "--without-way-back", "ORDER").failed(2, "--without-way-back is said of writes")
+    read.here(*WRITES, "--entity", "NOBODY").failed(2, "NOBODY: no entity of shop")
+    read.here("complete", "-y").failed(8, "cannot move to complete", "migrate switch writes")
+    assert stages(read) == {("read_target", None)}

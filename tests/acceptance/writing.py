@@ -1,0 +1,48 @@
+"""A shop whose reads have moved, with all that lets its writes move."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.acceptance.following import following
+from tests.support.project import ROWS
+
+if TYPE_CHECKING:
+    from tests.support.project import Project
+
+WRITES = ("switch", "writes", "-y")
+LEASE = {"MIGRATOR_LEASE_SECONDS": "0.2"}
+
+
+@pytest.fixture
+def streamed(project: Project) -> Project:
+    """A shop whose table has a stream, prepared and filled."""
+    project.database.execute(ROWS.format(customers=20, orders=100))
+    project.edit('ttl="ExpiresAt",', 'ttl="ExpiresAt",\n    stream="NEW_AND_OLD_IMAGES",')
+    project.prepare()
+    return project.through(**LEASE)
+
+
+@pytest.fixture
+def read(streamed: Project) -> Project:
+    """Read from the target alone, verified, and its way back rehearsed."""
+    quick = following(streamed)
+    quick.here("verify").succeeded()
+    quick.here("switch", "reads", "-y").succeeded()
+    quick.here("rehearse").succeeded()
+    return quick
+
+
+def standing(project: Project) -> dict[str, Any]:
+    """What `migrate status` says of the model."""
+    (model,) = json.loads(project.here("status", "--json").succeeded().out)["models"]
+    found: dict[str, Any] = model
+    return found
+
+
+def stages(project: Project) -> set[tuple[str, str | None]]:
+    """The phases and stages that entities are in."""
+    return {(group["phase"], group["stage"]) for group in standing(project)["groups"]}
