@@ -57,6 +57,18 @@ FAULTS: Final[list[tuple[Fault, float]]] = [
 ]
 
 
+async def all_rows(database: Database) -> dict[str, list[Values]]:
+    """Every row of a source, by table."""
+    engine = create_async_engine(database.url.replace("postgresql://", "postgresql+asyncpg://"))
+    async with engine.connect() as connection:
+        found = {
+            name: [plain(row) for row in (await connection.execute(sa.select(table))).mappings()]
+            for name, table in TABLES.items()
+        }
+    await engine.dispose()
+    return found
+
+
 @dataclass
 class Figures:
     """What a story has seen."""
@@ -105,7 +117,7 @@ class Story:
         return {**self.migration.through(self.proxy.endpoint_url).variables, **SECONDS}
 
     @asynccontextmanager
-    async def part(self, name: str, *command: str, more: str = "", ends: bool = False) -> AsyncIterator[Part]:
+    async def part(self, name: str, *command: str, more: str = "", ends: tuple[int, ...] = ()) -> AsyncIterator[Part]:
         """A process of the story, not yet started; nothing of it is left after the block."""
         part = Part(name, list(command), more.split(), self.environment, ends=ends)
         try:
@@ -132,14 +144,7 @@ class Story:
 
     async def source(self) -> dict[str, list[Values]]:
         """Every row of the source, by table."""
-        engine = create_async_engine(self.migration.database.url.replace("postgresql://", "postgresql+asyncpg://"))
-        async with engine.connect() as connection:
-            found = {
-                name: [plain(row) for row in (await connection.execute(sa.select(table))).mappings()]
-                for name, table in TABLES.items()
-            }
-        await engine.dispose()
-        return found
+        return await all_rows(self.migration.database)
 
     async def settled(self) -> None:
         """The marks are drained, and requests that are still late have arrived."""

@@ -37,7 +37,7 @@ async def tell(story: Story, *, kills: int, writes: int) -> None:
     async with AsyncExitStack() as stack:
         application = await stack.enter_async_context(story.application())
         copy = await stack.enter_async_context(
-            story.part("copy", "migrator", "copy", more="--restart --yes", ends=True)
+            story.part("copy", "migrator", "copy", more="--restart --yes", ends=(0,))
         )
         relays = [await stack.enter_async_context(story.part(f"relay {n}", "migrator", "relay")) for n in (1, 2)]
         for part in (application, copy, *relays):

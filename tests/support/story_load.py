@@ -31,7 +31,7 @@ PARENTS: Final = ("organizations", "users", "repositories", "agent_executions")
 """Tables that others refer to."""
 
 # What each write changes, so that no two of them give the same row.
-_TOKENS: Final = {
+TOKENS: Final = {
     "organizations": "name",
     "users": "name",
     "organization_members": "role",
@@ -45,7 +45,7 @@ _TOKENS: Final = {
     "execution_logs": "message",
 }
 # Columns of which item keys are made, beside the primary key: changing one moves an item.
-_MOVES: Final = {
+MOVES: Final = {
     "organization_members": "org_id",
     "repositories": "user_id",
     "agent_executions": "started_at",
@@ -56,7 +56,7 @@ _MOVES: Final = {
     "line_messages": "user_id",
     "execution_logs": "created_at",
 }
-_PARENT: Final = {
+PARENT: Final = {
     "user_id": "users",
     "org_id": "organizations",
     "repository_id": "repositories",
@@ -208,22 +208,22 @@ class Writer:
     def _drawn(self, table: str) -> Values:
         """The values of some row that was there at the beginning, with one that no other write has."""
         _, values = self._random.choice(self._rows[table])
-        column = TABLES[table].c[_TOKENS[table]]
+        column = TABLES[table].c[TOKENS[table]]
         token = next(self._tokens)
-        written: Any = f"write {token} of {values[_TOKENS[table]]}"
+        written: Any = f"write {token} of {values[TOKENS[table]]}"
         if isinstance(column.type, sa.DateTime):
             written = datetime.now(UTC).replace(microsecond=token % 1_000_000)
         elif isinstance(column.type, sa.Integer):
             written = token
-        return {**values, _TOKENS[table]: written}
+        return {**values, TOKENS[table]: written}
 
     def _moved(self, table: str, key: Key) -> Values:
         """Other values of columns that item keys are made of."""
-        name = _MOVES.get(table)
+        name = MOVES.get(table)
         if name is None:
             return {"id": self._fresh(key[0])} if self._removable(table, key) else {}
-        if name in _PARENT:
-            other, _ = self._random.choice(self._rows[_PARENT[name]])
+        if name in PARENT:
+            other, _ = self._random.choice(self._rows[PARENT[name]])
             return {name: other[0]}
         if isinstance(TABLES[table].c[name].type, sa.DateTime):
             return {name: datetime.now(UTC) - timedelta(seconds=self._random.uniform(0, 86_400))}

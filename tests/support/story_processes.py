@@ -39,7 +39,7 @@ class Part:
         name: what the figures call it.
         command: a module and its arguments.
         again: more arguments, from the second time on after it has ended by itself.
-        ends: whether it may end by itself, with 0.
+        ends: the codes with which it may end by itself.
         kills: how often it was killed.
         starts: how often it was started.
         completed: how often it has ended by itself.
@@ -50,7 +50,7 @@ class Part:
     command: Sequence[str]
     again: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
-    ends: bool = False
+    ends: tuple[int, ...] = ()
     kills: int = 0
     starts: int = 0
     completed: int = 0
@@ -98,8 +98,7 @@ class Part:
         code = self._process.returncode
         if code is None:
             return True
-        assert self.ends, f"{self.name} ended with {code}\n{self.text()}"
-        assert code == 0, f"{self.name} ended with {code}\n{self.text()}"
+        assert code in self.ends, f"{self.name} ended with {code}\n{self.text()}"
         return False
 
     async def end(self, *, ask: bool = True) -> None:

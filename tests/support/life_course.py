@@ -1,0 +1,85 @@
+"""The course of a life: from phase to phase and back, while processes are killed and begun again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from tests.support.life import FAULTS, LEASES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from tests.support.life import Life
+    from tests.support.story_processes import Part
+
+_RELAYS: Final = 2
+_BETWEEN_STARTS: Final = 1.0
+
+
+async def forward(life: Life, *, rest: float) -> None:
+    """From `prepare` until reads have moved, a while in each phase."""
+    await life.migrate("copy", "--yes", kills=1)
+    await life.move("switch", "dual-write", "--wait", kills=1)
+    await asyncio.sleep(rest)
+    await life.migrate("verify")
+    await life.move("switch", "reads", "--percent", "50", kills=1)
+    await asyncio.sleep(rest)
+    await life.move("switch", "reads")
+    await asyncio.sleep(rest)
+
+
+async def back(life: Life, *, rest: float) -> None:
+    """From where reads have moved to `prepare`."""
+    await life.move("rollback", "--to", "dual-write", kills=1)
+    await asyncio.sleep(rest)
+    await life.move("rollback", "--to", "prepare", kills=1)
+    await asyncio.sleep(rest)
+
+
+@asynccontextmanager
+async def lived(life: Life, between_kills: tuple[float, float]) -> AsyncIterator[None]:
+    """Applications and relays while the block runs, killed again and again, and faults."""
+    rules = [life.proxy.inject(fault, rate=rate) for fault, rate in FAULTS]
+    begun = time.monotonic()
+    async with AsyncExitStack() as stack:
+        parts: list[Part] = [life.application(place) for place in range(len(LEASES))]
+        parts += [life.relay(number + 1) for number in range(_RELAYS)]
+        for part in parts:
+            stack.callback(part.close)
+            await part.start()
+        async with asyncio.TaskGroup() as group:
+            beside = [group.create_task(_kill(life, parts, between_kills)), group.create_task(_keep(parts))]
+            yield
+            for task in beside:
+                task.cancel()
+        for part in parts:
+            if await part.check():
+                await part.end()
+    life.figures.seconds = time.monotonic() - begun
+    for rule in rules:
+        life.proxy.remove(rule)
+    await asyncio.to_thread(life.proxy.release)
+
+
+async def _kill(life: Life, parts: Sequence[Part], between: tuple[float, float]) -> None:
+    """Kill one of them after another, and start it again."""
+    while True:
+        for part in life.random.sample(parts, len(parts)):
+            await asyncio.sleep(life.random.uniform(*between))
+            async with part.turn:
+                if await part.kill():
+                    life.figures.kills[part.name.partition(" ")[0]] += 1
+                    await part.start()
+
+
+async def _keep(parts: Sequence[Part]) -> None:
+    """Start those again that have ended by themselves."""
+    while True:
+        await asyncio.sleep(_BETWEEN_STARTS)
+        for part in parts:
+            async with part.turn:
+                if not await part.check():
+                    await part.start()
