@@ -12,7 +12,7 @@ import json
 import time
 from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from math import inf
 from pathlib import Path
@@ -28,7 +28,7 @@ from migrator.sandbox.loading import load
 from tests.support import renamed
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Cut, Delay, Late, Unprocessed, server_error, throttle
-from tests.support.history import Operation, behind
+from tests.support.history import END, Operation, behind
 from tests.support.history_file import recorded
 from tests.support.life_rows import key_of, rows_of, told, value_of
 from tests.support.migration import Migration, reference_mix
@@ -37,7 +37,7 @@ from tests.support.story import all_rows
 from tests.support.story_processes import ROOT, Part, ambient, finished
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from tests.support.faults import Fault
     from tests.support.preloaded import Shown
@@ -50,6 +50,7 @@ SECONDS: Final = {
     "MIGRATOR_PAGE_SECONDS": "2",
     "MIGRATOR_SIGNATURE_SECONDS": "1",
     "MIGRATOR_CLOCK_SKEW_SECONDS": "0",
+    "MIGRATOR_LEASE_SECONDS": "2",
 }
 FAULTS: Final[list[tuple[Fault, float]]] = [
     (Unprocessed(0.3), 0.05),
@@ -62,12 +63,16 @@ FAULTS: Final[list[tuple[Fault, float]]] = [
     (Delay(0.1), 0.02),
 ]
 LEASES: Final = (0.6, 2.0)
-"""For how many seconds the applications go by a phase."""
+"""For how many seconds the applications go by a phase; the operator is told the longest."""
 BOUND: Final = 20.0
 """By how many seconds a read of DynamoDB may be behind while PostgreSQL is the master, whatever relays go through."""
 _HOT: Final = 12
 """Rows of each entity that all sessions work on."""
 _GIVEN_UP: Final = 60.0
+_PROOFS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
+    ("switch", "reads"): ("verify",),
+    ("switch", "writes"): ("verify", "rehearse"),
+}
 _POLL_SECONDS: Final = 0.05
 _BETWEEN_TRIES: Final = 1.0
 _TRIES: Final = 8
@@ -191,10 +196,10 @@ class Life:
         number = next(self._numbers)
         return {"LIFE_NUMBER": str(number), "LIFE_HISTORY": str(self.directory / f"history {number}")}
 
-    async def migrate(self, *arguments: str, kills: int = 0, verified: bool = False) -> None:
+    async def migrate(self, *arguments: str, kills: int = 0, proofs: Sequence[str] = ()) -> None:
         """Run a command, killed so many times before it is let run to its end, until it has done its work.
 
-        Where a gate refuses it, it is run again, after a verification if that is what it asks for (`verified`).
+        Where a gate refuses it, it is run again, after the proofs that it may ask for (`proofs`).
 
         Raises:
             AssertionError: it does not, however often it is run.
@@ -212,10 +217,9 @@ class Life:
             self.figures.tries += 1
             # The target fails, or what a gate asks for has to come first.
             assert shown.code in {_TARGET, _LOCKED, _REFUSED}, shown
-            if shown.code == _REFUSED and verified:
-                await self.migrate("verify")
-            else:
-                await asyncio.sleep(_BETWEEN_TRIES)
+            for proof in proofs if shown.code == _REFUSED else ():
+                await self.migrate(proof)
+            await asyncio.sleep(_BETWEEN_TRIES)
         raise AssertionError(f"{name} was not done in {_TRIES} times")
 
     async def _run(self, *arguments: str, seconds: float) -> Shown | None:
@@ -229,7 +233,7 @@ class Life:
     async def move(self, *arguments: str, kills: int = 0) -> None:
         """Run a command that moves a phase, and note when reads could be behind."""
         begun = time.monotonic()
-        await self.migrate(*arguments, "--yes", kills=kills, verified=arguments[0] == "switch")
+        await self.migrate(*arguments, "--yes", kills=kills, proofs=_PROOFS.get(arguments[:2], ()))
         self.figures.moves.append(" ".join(word for word in arguments if word not in {"--wait", "--to"}))
         self._note(arguments, begun, time.monotonic())
 
@@ -243,6 +247,26 @@ class Life:
         """By how many seconds a read may be behind."""
         return BOUND if any(first <= end and begin <= last for first, last in self.behind) else 0.0
 
+    async def write(self, writes: int, **more: str) -> None:
+        """Have the first application live until it has written so often."""
+        application = self.application(0)
+        try:
+            await application.start(**more)
+            while sum(not each.is_read for each in self.history()) < writes + len(self.first):
+                await application.check()
+                await asyncio.sleep(_POLL_SECONDS)
+            await application.end()
+        finally:
+            application.close()
+
+    async def settled(self) -> None:
+        """All changes are where they belong, both stores agree, and every key is read once more."""
+        await self.migrate("relay", "--until-empty")
+        await self.migrate("verify")
+        await self.read_all()
+        self.figures.requests = self.proxy.seen.total()
+        self.figures.faults = self.proxy.applied
+
     async def read_all(self) -> None:
         """Read every key that was ever written, once all is over, from the store that counts."""
         keys = self.directory / "keys"
@@ -250,20 +274,21 @@ class Life:
         more = {"LIFE_KEYS": str(keys), "LIFE_LEASE": str(LEASES[0]), **self._new_history()}
         await finished({**self.environment, **more}, "tests.support.life_app")
 
-    def history(self) -> list[Operation]:
-        """All that was written down."""
-        before = [
+    @property
+    def first(self) -> list[Operation]:
+        """What was there at the beginning, as if it had been written."""
+        return [
             Operation(_BEFORE, key_of(entity, row), "write", 0, 0, value=value_of(entity, shape.of_source(row)))
             for entity, shape in ((each, Items(renamed.MODEL, each.name).shape) for each in renamed.MODEL.entities)
             for row in self._rows[entity.name]
         ]
-        files = sorted(self.directory.glob("history *"))
-        return before + [each for file in files for each in recorded(file, self._bound)]
 
-    def count(self) -> None:
-        """The figures that the proxy has."""
-        self.figures.requests = self.proxy.seen.total()
-        self.figures.faults = self.proxy.applied
+    def history(self) -> list[Operation]:
+        """All that was written down."""
+        files = sorted(self.directory.glob("history *"))
+        lived = [each for file in files for each in recorded(file, self._bound)]
+        # When all has settled, nothing may be behind any more.
+        return self.first + [replace(each, bound=0.0) if each.session == END else each for each in lived]
 
 
 @asynccontextmanager

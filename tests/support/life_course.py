@@ -19,23 +19,30 @@ _RELAYS: Final = 2
 _BETWEEN_STARTS: Final = 1.0
 
 
-async def forward(life: Life, *, rest: float) -> None:
-    """From `prepare` until reads have moved, a while in each phase."""
+async def follow(life: Life, rest: float) -> None:
+    """From `prepare` to `dual_write`."""
     await life.migrate("copy", "--yes", kills=1)
     await life.move("switch", "dual-write", "--wait", kills=1)
     await asyncio.sleep(rest)
-    await life.migrate("verify")
+
+
+async def move_reads(life: Life, rest: float) -> None:
+    """From `dual_write` to `read_target`, half of the keys first."""
     await life.move("switch", "reads", "--percent", "50", kills=1)
     await asyncio.sleep(rest)
     await life.move("switch", "reads")
     await asyncio.sleep(rest)
 
 
-async def back(life: Life, *, rest: float) -> None:
-    """From where reads have moved to `prepare`."""
-    await life.move("rollback", "--to", "dual-write", kills=1)
+async def move_writes(life: Life, rest: float) -> None:
+    """From `read_target` to `write_target`."""
+    await life.move("switch", "writes", kills=1)
     await asyncio.sleep(rest)
-    await life.move("rollback", "--to", "prepare", kills=1)
+
+
+async def go_back(life: Life, to: str, rest: float) -> None:
+    """Back, from `dual_write` to `prepare` or from any later phase to `dual_write`."""
+    await life.move("rollback", "--to", to, kills=1)
     await asyncio.sleep(rest)
 
 
