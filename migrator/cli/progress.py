@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Task, TaskID
 
-    from migrator.engines import relay
+    from migrator.engines import relay, reverse
     from migrator.engines.copy import Path, Settled
     from migrator.engines.verify import Read, Repaired
     from migrator.errors import MigratorError
@@ -163,6 +163,7 @@ class RelayProgress:
         self._task = None if display is None else display.add_task("relaying", total=None)
         self._said: set[str] = set()
         self._began = time.monotonic()
+        self.back = ReverseProgress(display)
 
     def progressed(self, outcome: relay.Outcome) -> None:
         """A batch was settled; `looked` tells of it, with what is left."""
@@ -202,6 +203,49 @@ class RelayProgress:
     def taken_up(self, source: str) -> None:
         """A table is followed again."""
         click.echo(f"done: {source} fits again, and its changes are carried over", err=True)
+
+    def failed(self, error: MigratorError, pause: float) -> None:
+        """A store failed, and is tried again."""
+        click.echo(f"warning: {error.what}; trying again in {pause:,.1f} s", err=True)
+
+
+class ReverseProgress:
+    """A listener of what relays carry back, of which there is one for each model. It holds what was said already."""
+
+    def __init__(self, display: Progress | None) -> None:
+        self._display = display
+        self._lines = _Lines()
+        self._task: TaskID | None = None
+        self._said: set[str] = set()
+
+    def progressed(self, outcome: reverse.Outcome) -> None:
+        """Some changes were carried back; `looked` tells of it, with what is left."""
+
+    def looked(self, outcome: reverse.Outcome) -> None:
+        """So much was done, and so much is left."""
+        line = (
+            f"carried back: {outcome.applied:,} rows written, {outcome.deleted:,} deleted, lag {outcome.lag:,.0f} s, "
+            f"refused {outcome.aside:,}"
+        )
+        if self._display is None:
+            self._lines.offer(line)
+        elif self._task is None:
+            self._task = self._display.add_task(line, total=None)
+        else:
+            self._display.update(self._task, description=line)
+
+    def refused(self, entity: str, reason: str) -> None:
+        """The source does not take a change back; told once for a reason, however many changes it has."""
+        self._warn_once(f"refused: {entity}: {reason}")
+
+    def warned(self, sentence: str) -> None:
+        """Something to see to; told once."""
+        self._warn_once(sentence)
+
+    def _warn_once(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            click.echo(f"warning: {sentence}", err=True)
 
     def failed(self, error: MigratorError, pause: float) -> None:
         """A store failed, and is tried again."""

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from migrator.cli.directions import Directions, Done
 from migrator.cli.metrics.exports import Exports, metrics_options
-from migrator.cli.metrics.relaying import CountingRelay, RelayMetrics
+from migrator.cli.metrics.relaying import RelayMetrics, Told
 from migrator.cli.options import common_options, json_option, mapping_options, target_options
 from migrator.cli.output import print_json
 from migrator.cli.progress import relay_progress
 from migrator.cli.work import check_marks, load_work, stores_of, times_of
-from migrator.engines.relay import Limits, Outcome, relay
+from migrator.engines.relay import Limits
 from migrator.engines.together import together
 from migrator.settings import load_settings
 
@@ -50,10 +51,10 @@ def command(  # noqa: PLR0913 - its options
     emf: str | None,
     as_json: bool,
 ) -> int | None:
-    """Carry changes of the source over into the target, until it is stopped.
+    """Carry changes of the source over into the target, and back where the target is written, until it is stopped.
 
-    Any number may run at once. Without a TABLE, the changes of all tables are carried over. Ctrl-C and SIGTERM end it
-    when what is under way is settled. With --until-empty, exit code 1 where changes are set aside.
+    Any number may run at once. Without a TABLE, the changes of all tables are carried. Ctrl-C and SIGTERM end it when
+    what is under way is settled. With --until-empty, exit code 1 where changes are set aside or refused.
     """
     exports = Exports.asked(metrics, emf, as_json=as_json)
     settings = load_settings(**invocation.settings)
@@ -63,29 +64,29 @@ def command(  # noqa: PLR0913 - its options
     stopped: list[signal.Signals] = []
     counts = RelayMetrics(work.model.name for work in works)
     with exports.given(counts.registry, counts.health), relay_progress(settings.marks_bytes) as progress:
-        listeners = [CountingRelay(work.model.name, counts, progress) for work in works]
+        listeners = [Told(work.model.name, counts, progress) for work in works]
         run = _relay(works, stores_of(settings), limits, listeners, stopped, until_empty=until_empty)
-        outcomes = asyncio.run(run)
-    for work, outcome in zip(works, outcomes, strict=True):
+        ended = asyncio.run(run)
+    for work, done in zip(works, ended, strict=True):
         if not as_json:
-            _show(work, outcome)
+            _show(work, done)
     if as_json:
-        print_json({"models": [_as_json(work, outcome) for work, outcome in zip(works, outcomes, strict=True)]})
+        print_json({"models": [_as_json(work, done) for work, done in zip(works, ended, strict=True)]})
     if signal.SIGINT in stopped:
         raise KeyboardInterrupt
-    return int(any(outcome.aside for outcome in outcomes))
+    return int(any(done.over.aside or done.back.aside for done in ended))
 
 
 async def _relay(
     works: Sequence[Work],
     stores: Stores,
     limits: Limits,
-    listeners: Sequence[CountingRelay],
+    listeners: Sequence[Told],
     stopped: list[signal.Signals],
     *,
     until_empty: bool,
-) -> list[Outcome]:
-    """A relay for each model, until all are done or a signal comes; `stopped` gets the signal."""
+) -> list[Done]:
+    """Each model's changes carried, until all are done or a signal comes; `stopped` gets the signal."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def heed(received: signal.Signals) -> None:
@@ -98,39 +99,43 @@ async def _relay(
         loop.add_signal_handler(expected, heed, expected)
     async with together() as group:
         tasks = [
-            group.create_task(
-                relay(
-                    work.model,
-                    work.entities,
-                    stores,
-                    limits=limits,
-                    until_empty=until_empty,
-                    stop=stop,
-                    listener=listener,
-                )
-            )
+            group.create_task(Directions(work, stores, limits, listener, until_empty=until_empty, stop=stop).run())
             for work, listener in zip(works, listeners, strict=True)
         ]
     return [task.result() for task in tasks]
 
 
-def _show(work: Work, outcome: Outcome) -> None:
-    click.echo(
-        f"{work.model.name}: {outcome.settled:,} changes settled in {outcome.seconds:,.1f} s, "
-        f"{outcome.written:,} items written"
-    )
-    aside = outcome.aside or outcome.set_aside
+def _show(work: Work, done: Done) -> None:
+    name, over, back = work.model.name, done.over, done.back
+    click.echo(f"{name}: {over.settled:,} changes settled in {over.seconds:,.1f} s, {over.written:,} items written")
+    if back.seconds:
+        click.echo(
+            f"{name}: carried back in {back.seconds:,.1f} s: {back.applied:,} rows written, {back.deleted:,} deleted"
+        )
+    aside = over.aside or over.set_aside
     if aside:
-        click.echo(f"{work.model.name}: {aside:,} {'change is' if aside == 1 else 'changes are'} set aside", err=True)
+        click.echo(f"{name}: {aside:,} {'change is' if aside == 1 else 'changes are'} set aside", err=True)
         click.echo("next: `migrate status` names them; correct the rows, then run `migrate relay` again", err=True)
+    if back.aside:
+        click.echo(f"{name}: the source refuses {back.aside:,} {'change' if back.aside == 1 else 'changes'}", err=True)
+        click.echo("next: `migrate status` names them; correct the items, or what they collide with", err=True)
 
 
-def _as_json(work: Work, outcome: Outcome) -> dict[str, Any]:
+def _as_json(work: Work, done: Done) -> dict[str, Any]:
+    over, back = done.over, done.back
     return {
         "name": work.model.name,
-        "settled": outcome.settled,
-        "set_aside": outcome.aside or outcome.set_aside,
-        "written": outcome.written,
-        "purged": outcome.purged,
-        "seconds": outcome.seconds,
+        "settled": over.settled,
+        "set_aside": over.aside or over.set_aside,
+        "written": over.written,
+        "purged": over.purged,
+        "seconds": over.seconds,
+        "carried_back": {
+            "applied": back.applied,
+            "deleted": back.deleted,
+            "skipped": back.skipped,
+            "refused": back.aside,
+            "lag": back.lag,
+            "seconds": back.seconds,
+        },
     }

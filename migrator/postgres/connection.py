@@ -76,6 +76,23 @@ async def connect(url: str | None, *, purpose: str, read_only: bool = False) -> 
 
 
 @asynccontextmanager
+async def session(url: str | None, *, purpose: str) -> AsyncIterator[Connection]:
+    """Open such a session for a block: with whatever ends the block, it ends, and the locks that it holds.
+
+    Raises:
+        ConfigurationError, SourceError: as `connect`.
+    """
+    connection = await connect(url, purpose=purpose)
+    try:
+        yield connection
+    except BaseException:
+        # Whatever failed, or was interrupted, does not wait for a statement in flight.
+        connection.terminate()
+        raise
+    await connection.close()
+
+
+@asynccontextmanager
 async def pool(url: str | None, *, purpose: str, size: int, read_only: bool = False) -> AsyncIterator[Pool]:
     """Open a pool of at most `size` such sessions, for work that runs side by side; the first is opened at once.
 

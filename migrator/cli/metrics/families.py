@@ -23,12 +23,14 @@ class Families:
         engine: what their names begin with, after `migrator_`.
         models: the names of the models.
         in_turn: whether they are worked on one after another: the command is ready when the first one is.
+        beside: those of another engine of the same command, in whose registry these stand.
     """
 
-    def __init__(self, engine: str, models: Iterable[str], *, in_turn: bool) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, engine: str, models: Iterable[str], *, in_turn: bool, beside: Families | None = None) -> None:
         self.models = list(models)
-        self.health = Health(self.models[:1] if in_turn else self.models)
+        self.registry: CollectorRegistry = CollectorRegistry() if beside is None else beside.registry
+        ready = self.models[:1] if in_turn else self.models
+        self.health: Health = Health(ready) if beside is None else beside.health
         self._engine = engine
 
     def counter(self, name: str, words: str, *labels: str) -> Counter:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from migrator.cli.metrics.families import Families
+from migrator.cli.metrics.reversing import CountingReverse, ReverseMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from migrator.cli.progress import RelayProgress
     from migrator.engines import relay
     from migrator.errors import MigratorError
     from migrator.postgres.pending import Backlog
@@ -27,6 +29,7 @@ class RelayMetrics(Families):
         self.aside = self.gauge("waiting_set_aside", "Changes that are set aside.")
         self.lag = self.gauge("lag_seconds", "Age of the oldest change that waits; 0 where none does.")
         self.bytes = self.gauge("marks_bytes", "Bytes on the source's disk that waiting changes take, about.")
+        self.back = ReverseMetrics(self)
 
 
 class CountingRelay:
@@ -84,3 +87,20 @@ class CountingRelay:
         self._metrics.failures.labels(self._model).inc()
         self._metrics.health.fails(self._model)
         self._listener.failed(error, pause)
+
+
+class Told:
+    """Who is told of one model's changes, whichever way they go: counters, and the display of the command."""
+
+    def __init__(self, model: str, metrics: RelayMetrics, progress: RelayProgress) -> None:
+        self._model = model
+        self._metrics = metrics
+        self._progress = progress
+
+    def over(self) -> CountingRelay:
+        """Who is told of changes that are carried over."""
+        return CountingRelay(self._model, self._metrics, self._progress)
+
+    def back(self) -> CountingReverse:
+        """Who is told of changes that are carried back."""
+        return CountingReverse(self._model, self._metrics.back, self._progress.back)

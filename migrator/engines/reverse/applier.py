@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -12,12 +12,12 @@ from migrator.dynamodb.shards import StreamLostError
 from migrator.engines.reverse.course import parts
 from migrator.errors import LockedError, SourceError, TargetError
 from migrator.postgres import streams, verifications
-from migrator.postgres.connection import connect
+from migrator.postgres.connection import session
 from migrator.postgres.locks import lock
 from migrator.reconcile.item_key import ItemKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from migrator.dynamodb.streams import Change, Reading
@@ -88,7 +88,7 @@ class Applier:
         """
         while not self._stop.is_set():
             try:
-                async with session(self._url) as connection:
+                async with session(self._url, purpose="reverse") as connection:
                     await self._turns(connection, look, until_drained=until_drained)
                     return
             except (SourceError, TargetError) as error:
@@ -203,22 +203,6 @@ class Applier:
             taken = taken or len(landed.refused) < len(changes)
             tried += len(changes)
         return taken
-
-
-@asynccontextmanager
-async def session(url: str | None) -> AsyncIterator[Connection]:
-    """A session on the source, which ends with the block: at once where that fails, and with it the locks it holds.
-
-    Raises:
-        ConfigurationError, SourceError: as `connect`.
-    """
-    connection = await connect(url, purpose="reverse")
-    try:
-        yield connection
-    except BaseException:
-        connection.terminate()
-        raise
-    await connection.close()
 
 
 async def alone(connection: Connection, name: str, work: Callable[[], Awaitable[Result]]) -> Result:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb import Client, check, control
-from migrator.engines.reverse.applier import Applier, alone, session
+from migrator.engines.reverse.applier import Applier, alone
 from migrator.engines.reverse.course import Course
 from migrator.engines.reverse.landing import Landing
 from migrator.engines.reverse.outcome import Limits, Listener, Outcome
@@ -17,6 +17,7 @@ from migrator.engines.stores import live_table
 from migrator.engines.together import together
 from migrator.errors import GateError
 from migrator.postgres import carried, phases, state, streams
+from migrator.postgres.connection import session
 from migrator.reconcile.lookup import Lookup
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ async def carry_back(  # noqa: PLR0913 - what a run is made of
         async with together() as group:
             for each in appliers:
                 group.create_task(each.follow(looking.look, until_drained=until_drained))
-        async with session(stores.database_url) as connection:
+        async with session(stores.database_url, purpose="reverse") as connection:
             await looking.count(connection)
             # What one table has got may let another go on.
             while until_drained and outcome.aside and any([await each.settle(connection) for each in appliers]):
@@ -108,7 +109,7 @@ async def apply_keys(
     began, outcome, batch = time.monotonic(), Outcome(), (limits or Limits()).batch
     async with AsyncExitStack() as stack:
         landings = {each.table.name: each for each in await _opened(model, entities, stores, stack, lost)}
-        connection = await stack.enter_async_context(session(stores.database_url))
+        connection = await stack.enter_async_context(session(stores.database_url, purpose="reverse"))
         for name, landing in landings.items():
             waiting = [key for key in dict.fromkeys(keys) if key.table == name]
             while waiting:
@@ -145,7 +146,7 @@ async def _opened(
     model: Model, entities: Sequence[Entity], stores: Stores, stack: AsyncExitStack, lost: Sequence[str]
 ) -> list[Landing]:
     """The tables of these entities that are carried back, opened."""
-    async with session(stores.database_url) as connection:
+    async with session(stores.database_url, purpose="reverse") as connection:
         await state.require(connection)
         at = await phases.standings(connection, model.name)
         back = {name for name, each in at.items() if each.is_carried_back} - set(lost)
