@@ -169,7 +169,7 @@ class Choice:
             return ("given",)
         if self.containers:
             return ("dynamodb-local",)
-        return ("ministack",) if self.dynoxide is None else ("dynoxide", "ministack")
+        return ("ministack",) if self.dynoxide is None else ("ministack", "dynoxide")
 
     @contextmanager
     def postgres(self) -> Iterator[Database]:
