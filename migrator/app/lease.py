@@ -5,19 +5,31 @@ Moments are those of the monotonic clock of this process: no clock that jumps le
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from concurrent.futures import Future
+from threading import Lock
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from migrator.postgres.phases import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from migrator.postgres.pending import Horizon
 
 _REMEMBERED: Final = 1_000
 _NOWHERE: Final = Standing()
+_COMPLETE: Final = Standing("complete")
+
+
+class _Known(NamedTuple):
+    """What was said last, when that was asked, and until when it holds."""
+
+    standings: Mapping[str, Standing]
+    asked_at: float
+    until: float
 
 
 class Lease:
@@ -25,13 +37,17 @@ class Lease:
 
     Args:
         seconds: how long an answer is taken to hold, counted from before the question.
+        completed: entities that are known to be in `complete`. That is the last phase: it holds for good.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, completed: Iterable[str] = ()) -> None:
         self._seconds = seconds
-        self._standings: Mapping[str, Standing] = {}
-        self._until = 0.0
+        self._known = _Known({}, 0.0, 0.0)
         self._horizons: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
+        self._lock = Lock()
+        self._waiting: list[tuple[float, Future[None]]] = []
+        self.completed = frozenset(completed)
+        """The entities that are known to be in `complete`."""
         self.settled = 0.0
         """All that this process has seen committed before this moment is in DynamoDB."""
 
@@ -41,14 +57,40 @@ class Lease:
         # Marks of what was committed before a question have ids up to the last that it saw given.
         while self._horizons and (horizon.oldest is None or self._horizons[0][1] < horizon.oldest):
             self.settled = self._horizons.popleft()[0]
-        self._standings = standings
-        self._until = asked_at + self._seconds
+        self.completed |= {name for name, each in standings.items() if each.phase == "complete"}
+        with self._lock:
+            self._known = _Known(standings, asked_at, asked_at + self._seconds)
+            told = [future for moment, future in self._waiting if moment < asked_at]
+            self._waiting = [each for each in self._waiting if each[0] >= asked_at]
+        for future in told:
+            if future.set_running_or_notify_cancel():
+                future.set_result(None)
+
+    def told_after(self, moment: float) -> Future[None]:
+        """What is resolved when PostgreSQL has answered a question that was asked after this moment."""
+        future: Future[None] = Future()
+        with self._lock:
+            if self._known.asked_at > moment:
+                future.set_result(None)
+            else:
+                self._waiting = [(at, each) for at, each in self._waiting if not each.cancelled()]
+                self._waiting.append((moment, future))
+        return future
+
+    @property
+    def was_told(self) -> bool:
+        """Whether anything is known at all, be it of old."""
+        return bool(self._known.until)
 
     @property
     def holds(self) -> bool:
         """Whether what is known may be relied on."""
-        return time.monotonic() < self._until
+        return time.monotonic() < self._known.until
 
     def standing(self, entity: str) -> Standing:
         """Where an entity is, or was when that was last known."""
-        return self._standings.get(entity, _NOWHERE)
+        return _COMPLETE if entity in self.completed else self._known.standings.get(entity, _NOWHERE)
+
+    def until(self, entities: Iterable[str]) -> float:
+        """Until when what is known of these entities holds."""
+        return math.inf if self.completed.issuperset(entities) else self._known.until

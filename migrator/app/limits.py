@@ -44,12 +44,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """Bounds of one process's reads.
+    """Bounds of one process's reads, and of what its repositories write.
 
     Attributes:
         deadline: seconds that a read of DynamoDB may take before PostgreSQL is asked.
+        write: seconds that repositories try to write to DynamoDB.
         at_once: reads of DynamoDB that threads wait for at once; further ones go to PostgreSQL.
         lease: seconds for which the phases that were read are taken to hold. They are read again after a third of them.
+            The operator waits for no less when writes move.
         failures: how many reads of DynamoDB in a row fail before PostgreSQL is asked for all.
         rest: seconds that DynamoDB is then left alone.
         index_delay: seconds for which an index may be behind its table: what a context has written is read from
@@ -61,6 +63,7 @@ class ReadLimits:
     """
 
     deadline: float = 0.5
+    write: float = 3.0
     at_once: int = 32
     lease: float = 5.0
     failures: int = 5

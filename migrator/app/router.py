@@ -1,4 +1,4 @@
-"""The read router: each read goes to the store that its entity's phase names, and to PostgreSQL in any doubt."""
+"""The read router: each read goes to the store that its entity's phase names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import contextvars
 import random
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from migrator.app import own_writes
+from migrator.app.course import afollow, follow
 from migrator.app.forks import told_of_forks
 from migrator.app.gate import Gate
 from migrator.app.lease import Lease
 from migrator.app.lifespan import Lifespan
 from migrator.app.limits import ReadLimits
+from migrator.app.master import Masters
 from migrator.app.mirror import Place
 from migrator.app.question import Question
 from migrator.app.read_counts import ReadTally
@@ -26,16 +28,14 @@ from migrator.mapping import entity_fingerprint
 from migrator.postgres.phases import FOLLOWED
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 
+    from migrator.app.course import Course, Step
     from migrator.app.read_counts import Cause, ReadCounts
     from migrator.app.writer import DualWriter
     from migrator.mapping import Model
-    from migrator.postgres.phases import Phase
 
 _Answer = TypeVar("_Answer")
-_MOVED: Final[frozenset[Phase]] = frozenset({"write_target", "complete"})
-"""The phases in which DynamoDB is the master."""
 _PATIENCE: Final = 0.8
 """The share of the deadline after which the router's own client gives up: its error says more than that time is up."""
 
@@ -44,14 +44,17 @@ class Router(Lifespan):
     """Asks PostgreSQL or DynamoDB, as the phase record says: the ways to ask either are the application's own.
 
     While PostgreSQL is the master, DynamoDB's failure is never the caller's: PostgreSQL is asked then, as it is for
-    what this context has written and DynamoDB may not have yet, and where the phase record cannot be read.
+    what this context has written and DynamoDB may not have yet. Its answer counts as long as the phase record says that
+    it is the master; once DynamoDB is, it alone is asked.
 
     A thread of the router's own reads the phase record under a lease, and repeats a sample of the reads in both stores.
-    It starts with the context manager, or with the first read, and in a child of fork anew.
+    It starts with the context manager, or with the first read, and in a child of fork anew. It ends when all is
+    `complete`: PostgreSQL may be switched off then.
 
     Args:
         model: the model.
         database_url: the source's primary; None: as the environment's `PG*` variables say.
+        phase: `complete` for an application that has left PostgreSQL behind: no session on it is ever opened.
         writer: what mirrors the application's commits, from which it is known what a context has written.
         region: the target's region; it, `profile` and `endpoint_url` come from the AWS SDK's settings where not given.
         profile: the AWS profile.
@@ -64,6 +67,7 @@ class Router(Lifespan):
         model: Model,
         database_url: str | None = None,
         *,
+        phase: Literal["complete"] | None = None,
         writer: DualWriter | None = None,
         region: str | None = None,
         profile: str | None = None,
@@ -79,11 +83,12 @@ class Router(Lifespan):
         if writer is not None:
             writer.remember()
         self._closed = False
-        self._begin()
+        self._begin(entity.name for entity in (model.entities if phase == "complete" else ()))
         told_of_forks(self)
 
-    def _begin(self) -> None:
-        self._lease = Lease(self.limits.lease)
+    def _begin(self, completed: Iterable[str]) -> None:
+        self._lease = Lease(self.limits.lease, completed)
+        self.masters = Masters(self._model, self._lease, self.limits, self._running)
         self._tally = ReadTally()
         self._gate = Gate(self.limits)
         self._starting = Lock()
@@ -101,18 +106,20 @@ class Router(Lifespan):
         return self._tally.read()
 
     def open(self) -> None:
-        """Starts the thread, which reads the phase record; until it has, PostgreSQL is asked."""
+        """Starts the thread, which reads the phase record; reads wait for it."""
         with self._starting:
             self._closed = False
             self._started()
 
     def close(self) -> None:
-        """Ends the threads with their connections. Later reads go to PostgreSQL, until `open`."""
+        """Ends the threads with their connections.
+
+        Until `open`, reads go to PostgreSQL, or to DynamoDB where that was the master, and no repository writes.
+        """
         with self._starting:
             self._closed = True
             watch, self._watch = self._watch, None
             threads, self._threads = self._threads, ThreadPoolExecutor(self.limits.at_once)
-            self._lease = Lease(self.limits.lease)
         atexit.unregister(self.close)
         if watch is not None:
             watch.stop()
@@ -156,6 +163,7 @@ class Router(Lifespan):
         Raises:
             UsageError: as `question`.
             TimeoutError: DynamoDB is the master, and has not answered within the deadline.
+            UnavailableError: which one is cannot be read from the phase record.
         """
         return self.answer(self.question(pattern, parameters), postgres=postgres, dynamodb=dynamodb)
 
@@ -174,22 +182,24 @@ class Router(Lifespan):
         self, question: Question, *, postgres: Callable[[], _Answer], dynamodb: Callable[[], _Answer]
     ) -> _Answer:
         """`read`, of a question that is made already."""
-        if self._is_moved(question):
-            return self._answered(question, self._waited_for(dynamodb))
-        cause = self._cause(question) or self._gate.refuses(counted=True)
-        if cause is None:
-            try:
-                answer = self._waited_for(dynamodb, self._gate.over)
-            except Exception as error:  # noqa: BLE001 - whatever DynamoDB's way raises, PostgreSQL has the answer
-                cause = self._failed(error)
-            except BaseException:
-                self._gate.went(None)
-                raise
-            else:
-                self._gate.went(well=True)
-                return self._answered(question, answer)
-        self._tally.answered(question.pattern.id, cause)
-        return postgres()
+        ways: Mapping[Step, Callable[[], Any]] = {
+            "dynamodb": lambda: self._waited_for(dynamodb, self._gate.over),
+            "dynamodb alone": lambda: self._waited_for(dynamodb),
+            "postgres": postgres,
+            "record": self.masters.look,
+        }
+        course: Course[_Answer] = self._course(question, counted=True)
+        return follow(course, ways)
+
+    def within(self, question: Question, postgres: Callable[[], _Answer]) -> _Answer:
+        """PostgreSQL's answer, as part of a transaction there.
+
+        Raises:
+            FencedError: DynamoDB is the master, and PostgreSQL lacks what was written since.
+            UnavailableError: which one is cannot be read from the phase record.
+        """
+        course: Course[_Answer] = self._course_within(question)
+        return follow(course, {"postgres": postgres, "record": self.masters.look})
 
     async def aanswer(
         self,
@@ -199,28 +209,68 @@ class Router(Lifespan):
         dynamodb: Callable[[], Awaitable[_Answer]],
     ) -> _Answer:
         """`aread`, of a question that is made already."""
-        if self._is_moved(question):
-            async with asyncio.timeout(self.limits.deadline):
-                return self._answered(question, await dynamodb())
-        cause = self._cause(question) or self._gate.refuses(counted=False)
-        if cause is None:
-            try:
-                async with asyncio.timeout(self.limits.deadline):
-                    answer = await dynamodb()
-            except Exception as error:  # noqa: BLE001 - as in `answer`
-                cause = self._failed(error)
-            except BaseException:
-                self._gate.went(None)
-                raise
-            else:
-                self._gate.went(well=True)
-                return self._answered(question, answer)
-        self._tally.answered(question.pattern.id, cause)
-        return await postgres()
 
-    def _is_moved(self, question: Question) -> bool:
-        """Whether DynamoDB is the master, by what was last known: nobody else can answer then."""
-        return self._lease.standing(question.pattern.entity.name).phase in _MOVED
+        async def in_time() -> _Answer:
+            async with asyncio.timeout(self.limits.deadline):
+                return await dynamodb()
+
+        ways: Mapping[Step, Callable[[], Awaitable[Any]]] = {
+            "dynamodb": in_time,
+            "dynamodb alone": in_time,
+            "postgres": postgres,
+            "record": self.masters.alook,
+        }
+        course: Course[_Answer] = self._course(question, counted=False)
+        return await afollow(course, ways)
+
+    async def awithin(self, question: Question, postgres: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """As `within`, for an event loop."""
+        course: Course[_Answer] = self._course_within(question)
+        return await afollow(course, {"postgres": postgres, "record": self.masters.alook})
+
+    def _course(self, question: Question, *, counted: bool) -> Course[_Answer]:
+        """How a question is answered: yields what to ask, is sent what that says, and returns the answer that counts.
+
+        Args:
+            question: the question.
+            counted: a read of DynamoDB holds up a thread.
+        """
+        entity = question.pattern.entity.name
+        answer: _Answer
+        if not self._lease.was_told and not self.masters.is_moved(entity) and self._running() is not None:
+            yield "record"
+        if not self.masters.is_moved(entity):
+            cause = self._cause(question) or self._gate.refuses(counted=counted)
+            if cause is None:
+                try:
+                    answer = yield "dynamodb"
+                except Exception as error:  # noqa: BLE001 - whatever DynamoDB's way raises, PostgreSQL has the answer
+                    cause = self._failed(error)
+                except BaseException:
+                    self._gate.went(None)
+                    raise
+                else:
+                    self._gate.went(well=True)
+                    return self._answered(question, answer)
+            self._tally.answered(question.pattern.id, cause)
+            answer = yield "postgres"
+            if not self.masters.is_sure(entity):
+                # Asked after the answer: PostgreSQL was the master then, if it still is.
+                yield "record"
+            if not self.masters.is_moved(entity):
+                return answer
+        answer = yield "dynamodb alone"
+        return self._answered(question, answer)
+
+    def _course_within(self, question: Question) -> Course[_Answer]:
+        """How PostgreSQL alone answers, as `_course`."""
+        entity = question.pattern.entity.name
+        self.masters.refuse_moved(entity)
+        answer: _Answer = yield "postgres"
+        if not self.masters.is_sure(entity):
+            yield "record"
+            self.masters.refuse_moved(entity)
+        return answer
 
     def _cause(self, question: Question) -> Cause | None:
         """Why PostgreSQL is to be asked, while it is the master; None: DynamoDB may be. Samples the reads as well."""
@@ -233,11 +283,11 @@ class Router(Lifespan):
         standing = self._lease.standing(entity.name)
         if standing.phase in FOLLOWED and random.random() < self.limits.sample:  # noqa: S311 - a sample is no secret
             watch.repeat(question)
-        if standing.phase != "read_target":
+        if standing.phase not in {"read_target", "write_target"}:
             return "phase"
         if standing.fingerprint not in {None, self._fingerprints[entity.name]}:
             return "mapping"
-        if question.place >= standing.percent:
+        if standing.phase == "read_target" and question.place >= standing.percent:
             return "percent"
         return "own_write" if self._is_own(question) else None
 
@@ -265,6 +315,7 @@ class Router(Lifespan):
         return "slow" if isinstance(error, TimeoutError) else "failed"
 
     def _running(self) -> Watch | None:
+        """The watch, where it runs or may be started."""
         if self._watch is not None:
             return self._watch
         with self._starting:
@@ -283,5 +334,5 @@ class Router(Lifespan):
     def forked(self) -> Hashable:
         """In the child of a fork: the threads are the parent's; the child's own start when they are needed."""
         inherited = (self._watch, self._threads)
-        self._begin()
+        self._begin(self._lease.completed)
         return inherited

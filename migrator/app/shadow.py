@@ -17,6 +17,8 @@ from migrator.postgres.identifiers import TableName
 from migrator.reconcile import Lookup
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from migrator.app.limits import ReadLimits
     from migrator.app.question import Question
     from migrator.app.read_counts import Verdict
@@ -35,18 +37,21 @@ class Shadow:
         pool: sessions on the source.
         client: the target.
         limits: how often it looks, and at how much.
+        is_followed: whether PostgreSQL is an entity's master at this moment.
     """
 
-    def __init__(self, pool: Pool, client: Client, limits: ReadLimits) -> None:
+    def __init__(self, pool: Pool, client: Client, limits: ReadLimits, is_followed: Callable[[str], bool]) -> None:
         self._pool = pool
         self._client = client
         self._limits = limits
+        self._is_followed = is_followed
         self._lookups: dict[str, Lookup] = {}
 
     async def compare(self, question: Question) -> Verdict:
         """Looks at the answers until they agree, or have differed in the same at each look.
 
-        A change that is on its way is no difference, unless it takes longer than the looks.
+        A change that is on its way is no difference, unless it takes longer than the looks; nor is what PostgreSQL
+        lacks when it is not the master any more.
 
         Raises:
             ConfigurationError, SourceError, TargetError: a store did not answer.
@@ -63,7 +68,7 @@ class Shadow:
                 for one, each in found.items()
                 if standing is None or (one in standing and standing[one].evidence == each.evidence)
             }
-        if not standing:
+        if not standing or not self._is_followed(question.pattern.entity.name):
             return "skipped"
         what = sorted({each.what for each in standing.values()})
         _LOG.warning("access pattern %s: the stores' answers differ (%s)", question.pattern.id, "; ".join(what))

@@ -66,6 +66,20 @@ class Target:
                 self._thread.start()
             return self._thread.submit(self._answer(question))
 
+    async def aask(self, question: Callable[[Client], Awaitable[_Answer]]) -> _Answer:
+        """As `ask`, awaited on an event loop; who waits is not cancelled where the thread has ended.
+
+        Raises:
+            concurrent.futures.CancelledError: the thread has ended.
+        """
+        asked = self.ask(question)
+        answered = asyncio.wrap_future(asked)
+        try:
+            await asyncio.wait([answered])
+            return asked.result(0)
+        finally:
+            answered.cancel()
+
     def close(self) -> None:
         """Ends the thread with its connections; the next question starts it again."""
         self._is_open = False

@@ -19,6 +19,7 @@ from migrator.postgres import catalog, pending, phases
 from migrator.postgres.connection import pool
 from migrator.postgres.errors import errors_explained
 from migrator.postgres.identifiers import TableName
+from migrator.postgres.pending import Horizon
 
 if TYPE_CHECKING:
     from migrator.app.lease import Lease
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("migrator.app")
 _PAUSE_SECONDS: Final = 0.5
-_LONGEST_PAUSE_SECONDS: Final = 10.0
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+"""Short: whoever reads or writes waits for the phase record, and fails without it."""
+_LEAST_PAUSE_SECONDS: Final = 0.02
 _CLOSING_SECONDS: Final = 1.0
 _COMPARED_AT_ONCE: Final = 4
 _SESSIONS: Final = _COMPARED_AT_ONCE + 1
@@ -59,6 +62,7 @@ class Watch:
         self._queue: deque[Question] = deque()
         self._wake: asyncio.Event | None = None
         self._unopened: str | None = None
+        self._asked: asyncio.Event | None = None
         self._thread = LoopThread("migrator watch", self._work)
 
     def start(self) -> None:
@@ -78,17 +82,27 @@ class Watch:
         self._queue.append(question)
         self._thread.call_soon(wake.set)
 
+    def look(self) -> None:
+        """Has the phase record read now rather than in a while. Called by any thread; it does not wait."""
+        asked = self._asked
+        if asked is not None:
+            self._thread.call_soon(asked.set)
+
     async def _work(self, stopping: asyncio.Event) -> None:
         """Opens the source, again and again if need be, and watches until it is to stop."""
         pause = _PAUSE_SECONDS
         while not stopping.is_set():
+            if self._is_over():
+                # PostgreSQL is not needed any more, and may be switched off.
+                await stopping.wait()
+                return
             try:
                 async with pool(self._place.database_url, purpose="reads", size=_SESSIONS) as sessions:
                     self._unopened, pause = None, _PAUSE_SECONDS
                     await self._watch(sessions, stopping)
             except MigratorError as error:
                 if str(error) != self._unopened:
-                    _LOG.warning("reads go to PostgreSQL until the phases can be read: %s", error)
+                    _LOG.warning("it is not known which store is the master, until the phases can be read: %s", error)
                 self._unopened = str(error)
                 await _rest(stopping, pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -98,12 +112,21 @@ class Watch:
         comparing.add_done_callback(self._compares_no_more)
         try:
             sources = await self._sources(sessions)
+            asked = self._asked = asyncio.Event()
             while not stopping.is_set():
+                asked.clear()
                 await self._renew(sessions, sources)
-                await _rest(stopping, self._limits.lease / 3)
+                if self._is_over():
+                    return
+                await _rest_unless(asked, stopping, self._limits.lease / 3)
         finally:
+            self._asked = None
             comparing.cancel()
             await asyncio.wait([comparing])
+
+    def _is_over(self) -> bool:
+        """Whether all that PostgreSQL could say is known for good."""
+        return self._lease.completed.issuperset(entity.name for entity in self._model.entities)
 
     def _compares_no_more(self, comparing: asyncio.Task[None]) -> None:
         """Whatever has ended it, the lease does not depend on it."""
@@ -112,12 +135,14 @@ class Watch:
             _LOG.error("reads are not repeated any more: %s", type(comparing.exception()).__name__)
 
     async def _sources(self, sessions: Pool) -> list[str]:
-        """The names that marks have for the model's tables."""
+        """The names that marks have for the model's tables; those of entities in `complete` may be gone."""
         with errors_explained("connect to the source"):
             async with sessions.acquire() as connection:
+                at = await phases.known(connection, self._model.name)
                 return [
                     str((await catalog.require(connection, TableName(each.source.name, each.source.schema))).table)
                     for each in self._model.entities
+                    if each.name not in at or at[each.name].phase != "complete"
                 ]
 
     async def _renew(self, sessions: Pool, sources: list[str]) -> None:
@@ -127,8 +152,9 @@ class Watch:
             async with asyncio.timeout(self._limits.lease):
                 with errors_explained("connect to the source"):
                     async with sessions.acquire() as connection:
-                        standings = await phases.standings(connection, self._model.name)
-                        horizon = await pending.horizon(connection, sources)
+                        standings = await phases.known(connection, self._model.name)
+                        # Before the first phase there may be no marks, nor a table of them.
+                        horizon = await pending.horizon(connection, sources) if standings else Horizon(0, 0)
         except (MigratorError, TimeoutError) as error:
             _LOG.info("the phases could not be read: %s", error)
             return
@@ -145,12 +171,16 @@ class Watch:
                 if session is None:
                     return
                 async with Client(session, patience=_ATTEMPT_SECONDS, request_timeout=_ATTEMPT_SECONDS) as client:
-                    shadow = Shadow(sessions, client, self._limits)
+                    shadow = Shadow(sessions, client, self._limits, self._is_followed)
                     await asyncio.gather(*(self._compare(shadow, wake) for _ in range(_COMPARED_AT_ONCE)))
             except MigratorError as error:
                 _LOG.warning("reads are not repeated: %s", error)
                 while self._queue:
                     self._tally.sampled(self._queue.popleft().pattern.id, "failed")
+
+    def _is_followed(self, entity: str) -> bool:
+        """Whether PostgreSQL is the master, so that the two stores' answers are to be the same."""
+        return self._lease.holds and self._lease.standing(entity).phase in phases.FOLLOWED
 
     async def _session(self) -> Session | None:
         """What a client needs to reach the target; None: the interpreter ends, and starts no threads any more."""
@@ -178,3 +208,14 @@ class Watch:
 async def _rest(stopping: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(stopping.wait(), seconds)
+
+
+async def _rest_unless(asked: asyncio.Event, stopping: asyncio.Event, seconds: float) -> None:
+    """Rests until it is to stop, or is asked."""
+    await asyncio.sleep(_LEAST_PAUSE_SECONDS)
+    waiting = [asyncio.create_task(event.wait()) for event in (asked, stopping)]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()

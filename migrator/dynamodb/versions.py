@@ -6,8 +6,10 @@ An item may carry a version; a tombstone stands where an item was deleted: its k
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import orjson
 
@@ -37,6 +39,11 @@ class Held:
     version: str = "0"
     deleted: bool = False
 
+    @classmethod
+    def by(cls, item: WireItem) -> Self:
+        """What is held where this item, or tombstone, is."""
+        return cls(item.get(VERSION, {}).get("N", "0"), DELETED in item)
+
 
 async def held(
     client: Client, table_name: str, keys: Sequence[WireItem], names: Sequence[str]
@@ -46,7 +53,7 @@ async def held(
     `names` are the table's key attributes.
     """
     found = await batch_get(client, table_name, keys, attributes=(*names, VERSION, DELETED))
-    return [(item, Held(item.get(VERSION, {}).get("N", "0"), DELETED in item)) for item in found]
+    return [(item, Held.by(item)) for item in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +119,9 @@ async def put_where(  # noqa: PLR0913 - what a write is made of
         return False
 
 
-async def put_all_where(client: Client, puts: Sequence[Put], *, deadline: float, pace: Pace | None = None) -> bool:
+async def put_all_where(
+    client: Client, puts: Sequence[Put], *, deadline: float, pace: Pace | None = None, token: str | None = None
+) -> bool:
     """Puts items in one transaction, each on its condition; returns False where they cannot all be put now.
 
     Args:
@@ -120,11 +129,14 @@ async def put_all_where(client: Client, puts: Sequence[Put], *, deadline: float,
         puts: the items, at most `TRANSACTION_ITEMS`, each of another key.
         deadline: as for `put_where`, as is what False means.
         pace: as for `put_where`.
+        token: a name of this transaction's own (DynamoDB's ClientRequestToken): where an answer was lost, and the
+            transaction is sent again, it is answered as the first time. False is certain then.
 
     Raises:
         TransactionCanceledError: DynamoDB does not accept one of the items.
     """
-    body = b'{"TransactItems":[%b]}' % b",".join(b'{"Put":%b}' % put.text() for put in puts)
+    named = b"" if token is None else b'"ClientRequestToken":"%b",' % token.encode()
+    body = b'{%b"TransactItems":[%b]}' % (named, b",".join(b'{"Put":%b}' % put.text() for put in puts))
     # A transaction writes everything twice.
     units = 2 * sum(put.units for put in puts)
     try:
@@ -177,6 +189,19 @@ async def delete_where(
         return await _paced(client, "DeleteItem", orjson.dumps(request), table_name, 1.0, deadline=None, pace=pace)
     except ConditionFailedError:
         return False
+
+
+def next_version(read: int) -> int:
+    """A version for what an application writes over an item that was read with this version (0: none, or nothing).
+
+    While DynamoDB is the master, nobody is asked for a number, least of all PostgreSQL, which may be switched off. So
+    it is made of the clock: microseconds since 1970, and three random digits, by which two who write in the same
+    microsecond differ. It is above the version that was read even where a clock is behind, so that the versions of an
+    item grow; and far above all that PostgreSQL gives, so that none comes twice.
+    """
+    by_clock = time.time_ns() // 1_000 * 1_000 + random.randrange(1_000)  # noqa: S311 - no secret
+    # Where it is not the clock that tells two writers apart, chance has to do it alone.
+    return max(by_clock, read + 1 + random.randrange(1_000_000) if read >= by_clock else 0)  # noqa: S311 - no secret
 
 
 def versioned(item: bytes, version: int) -> bytes:

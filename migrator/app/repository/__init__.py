@@ -6,11 +6,19 @@ access patterns.
 
 from __future__ import annotations
 
+from migrator.app.errors import (
+    ConflictError,
+    FencedError,
+    NotFoundError,
+    PausedError,
+    ThrottledError,
+    UnavailableError,
+)
 from migrator.app.repository.asynchronous import AsyncRepository
-from migrator.app.repository.errors import ConflictError, NotFoundError, ThrottledError, UnavailableError
 from migrator.app.repository.record import Record
 from migrator.app.repository.synchronous import Repository
 
 __all__ = [
-    "AsyncRepository", "ConflictError", "NotFoundError", "Record", "Repository", "ThrottledError", "UnavailableError",
+    "AsyncRepository", "ConflictError", "FencedError", "NotFoundError", "PausedError", "Record", "Repository",
+    "ThrottledError", "UnavailableError",
 ]  # fmt: skip

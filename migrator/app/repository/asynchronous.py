@@ -2,61 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from migrator.app.question import Question
-from migrator.app.repository.errors import NotFoundError, source_explained, target_explained
-from migrator.app.repository.items import PAGE, Items
-from migrator.app.repository.rows import Rows
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from migrator.app.errors import NotFoundError
+from migrator.app.repository.base import Base, size_of_page
+from migrator.app.repository.errors import source_explained, target_explained
+from migrator.app.repository.items import RecordPage
+from migrator.app.repository.writing import AsyncWriting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator
 
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-
-    from migrator.app.repository.items import RecordPage
+    from migrator.app.question import Question
     from migrator.app.repository.record import Record
-    from migrator.app.router import Router
     from migrator.mapping import WireItem
 
 
-class AsyncRepository:
-    """As `Repository`, with sessions of SQLAlchemy's asyncio.
-
-    Args:
-        router: where reads go; its model has the entity.
-        entity: the entity's name.
-        sessions: what makes sessions for reads of PostgreSQL.
-
-    Raises:
-        UsageError: the model has no such entity.
-        ConfigurationError: its rows cannot be held by a model, or none of its items holds them whole.
-    """
-
-    def __init__(self, router: Router, entity: str, sessions: async_sessionmaker[Any]) -> None:
-        self._router = router
-        self._sessions = sessions
-        self._items = Items(router.model, entity)
-        self._rows = Rows(self._items.shape)
-        self.record: Callable[..., Record] = self._items.shape.model
-        router.target.want()
+class AsyncRepository(Base[AsyncSession]):
+    """As `Repository`, with sessions of SQLAlchemy's asyncio."""
 
     async def get(self, *, session: AsyncSession | None = None, **key: object) -> Record:
         """As `Repository.get`."""
-        question = Question(self._items.get(list(key)), key)
-        async with aclosing(self._answered(question, session, 1)) as answered:
+        async with aclosing(self._answered(self._one(key), session, 1)) as answered:
             async for found in answered:
                 return found
-        raise NotFoundError(f"there is no such row of {self._items.entity.name}")
+        raise NotFoundError(f"there is no such row of {self._name}")
 
     async def query(
         self, pattern: str, *, session: AsyncSession | None = None, limit: int | None = None, **parameters: object
     ) -> AsyncIterator[Record]:
         """As `Repository.query`."""
-        question = Question(self._items.pattern(pattern), parameters)
-        left = limit
+        question, left = self._many(pattern, parameters), limit
         async with aclosing(self._answered(question, session, limit)) as answered:
             while left is None or left > 0:
                 record = await anext(answered, None)
@@ -65,72 +44,79 @@ class AsyncRepository:
                 yield record
                 left = None if left is None else left - 1
 
-    async def put(self, session: AsyncSession, record: Record, *, overwrite: bool = False) -> Record:
-        """As `Repository.put`."""
-        return await session.run_sync(lambda sync: self._rows.put(sync, record, overwrite=overwrite))
+    def writing(self) -> AsyncWriting:
+        """As `Repository.writing`, with `async with`."""
+        return AsyncWriting(self._router, self._sessions)
 
-    async def delete(self, session: AsyncSession, record: Record) -> None:
+    async def put(self, session: AsyncSession | AsyncWriting, record: Record, *, overwrite: bool = False) -> Record:
+        """As `Repository.put`."""
+        if isinstance(session, AsyncWriting):
+            return session.add(self._router, self._put(record, overwrite=overwrite))
+        with self._in_postgresql():
+            return await session.run_sync(lambda sync: self._rows.put(sync, record, overwrite=overwrite))
+
+    async def delete(self, session: AsyncSession | AsyncWriting, record: Record) -> None:
         """As `Repository.delete`."""
-        await session.run_sync(lambda sync: self._rows.delete(sync, record))
+        if isinstance(session, AsyncWriting):
+            session.add(self._router, self._deleted(record))
+            return
+        with self._in_postgresql():
+            await session.run_sync(lambda sync: self._rows.delete(sync, record))
 
     async def _answered(
         self, question: Question, session: AsyncSession | None, limit: int | None
     ) -> AsyncGenerator[Record, None]:
-        """The records of an answer; no more than `limit` of them will be taken."""
-        size = PAGE if limit is None else min(max(limit, 1), PAGE)
+        """As `Repository._answered`."""
         given: set[tuple[Any, ...]] = set()
         start_key: WireItem | None = None
-        key_of = self._items.shape.key_of
-        while session is None:
-            page = await self._page(question, size, start_key)
-            if page is None:
-                break
-            for record in page.records:
-                if key_of(record) not in given:
-                    given.add(key_of(record))
+        async with AsyncExitStack() as stack:
+            while True:
+                answer = await self._asked(question, session, limit, start_key, given, stack)
+                if not isinstance(answer, RecordPage):
+                    async for record in answer:
+                        for each in self._new([record], given):
+                            yield each
+                    return
+                for record in self._new(answer.records, given):
                     yield record
-            start_key = page.last_key
-            if start_key is None:
-                return
-        # From the beginning: what DynamoDB has given is passed over.
-        async with aclosing(self._by_sql(question, session, None if limit is None else limit + len(given))) as rest:
-            async for record in rest:
-                if key_of(record) not in given:
-                    yield record
+                start_key = answer.last_key
+                if start_key is None:
+                    return
 
-    async def _page(self, question: Question, size: int, start_key: WireItem | None) -> RecordPage | None:
-        """A page of DynamoDB's; None: PostgreSQL is to be asked."""
+    async def _asked(
+        self,
+        question: Question,
+        session: AsyncSession | None,
+        limit: int | None,
+        start_key: WireItem | None,
+        given: set[tuple[Any, ...]],
+        stack: AsyncExitStack,
+    ) -> RecordPage | AsyncIterator[Record]:
+        """As `Repository._asked`."""
 
-        async def postgres() -> None:
-            return None
+        async def postgres() -> RecordPage | AsyncIterator[Record]:
+            most = None if limit is None else limit + len(given)
+            return await stack.enter_async_context(self._by_sql(question, session, most))
 
-        async def dynamodb() -> RecordPage | None:
-            asked = self._router.target.ask(
-                lambda client: self._items.page(client, question, limit=size, start_key=start_key)
+        async def dynamodb() -> RecordPage | AsyncIterator[Record]:
+            return await self._router.target.aask(
+                lambda client: self._items.page(client, question, limit=size_of_page(limit), start_key=start_key)
             )
-            # Not the future itself: where the target's thread has ended, it is cancelled, and the reader is not.
-            answered = asyncio.wrap_future(asked)
-            try:
-                await asyncio.wait([answered])
-                return asked.result(0)
-            finally:
-                answered.cancel()
 
-        with target_explained(f"read {self._items.entity.name}"):
+        if session is not None:
+            return await self._router.awithin(question, postgres)
+        with target_explained(f"read {self._name}"):
             return await self._router.aanswer(question, postgres=postgres, dynamodb=dynamodb)
 
+    @asynccontextmanager
     async def _by_sql(
         self, question: Question, session: AsyncSession | None, limit: int | None
-    ) -> AsyncGenerator[Record, None]:
-        with source_explained(f"read {self._items.entity.name}"):
-            if session is None:
-                async with self._sessions() as own, aclosing(self._by_sql(question, own, limit)) as records:
-                    async for record in records:
-                        yield record
-                return
-            found = await session.stream(self._rows.statement(question, limit))
-            try:
-                async for row in found:
-                    yield self._rows.record(row)
-            finally:
-                await found.close()
+    ) -> AsyncGenerator[AsyncIterator[Record], None]:
+        """As `Repository._by_sql`."""
+        with source_explained(f"read {self._name}"):
+            async with AsyncExitStack() as stack:
+                if session is None:
+                    session = await stack.enter_async_context(self._opened())
+                found = await session.stream(self._rows.statement(question, limit))
+                stack.push_async_callback(found.close)
+                yield (self._rows.record(row) async for row in found)

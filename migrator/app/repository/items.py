@@ -36,7 +36,8 @@ class RecordPage:
 class Items:
     """The items of one entity. Holds how they are led back.
 
-    `shape` is the records'; `patterns` are the entity's access patterns by id.
+    `shape` is the records'; `patterns` are the entity's access patterns by id; `whole` is the number of the item that
+    holds a row whole.
 
     Args:
         model: the model.
@@ -54,7 +55,7 @@ class Items:
             raise UsageError(f"model {model.name} has no entity {name}", next_step=f"It has: {names}.")
         self.entity = entity
         self._inverses = [ItemInverse(entity, item) for item in entity.plan.items]
-        self._whole = self._find_whole()
+        self.whole = self._find_whole()
         self.shape = Shape(entity, Inverse(entity).columns)
         self.patterns = {pattern.id: pattern for pattern in model.patterns if pattern.entity.name == name}
         self._gets = {frozenset(get.parameters): get for get in self._all_gets()}
@@ -71,7 +72,7 @@ class Items:
 
     def _all_gets(self) -> list[Get]:
         """A Get for each item whose key tells of one row, the whole one's last: it is the shortest way."""
-        numbers = sorted(range(len(self.entity.plan.items)), key=lambda number: number == self._whole)
+        numbers = sorted(range(len(self.entity.plan.items)), key=lambda number: number == self.whole)
         key = set(self.entity.key_columns)
         gets = [Get(f"get {self.entity.name}", "a row by its key", self.entity, number) for number in numbers]
         return [get for get in gets if set(get.parameters) >= key]
@@ -101,6 +102,14 @@ class Items:
             )
         return found
 
+    def part(self, number: int, item: WireItem) -> Row:
+        """The columns' values that the entity's item of this number gives back.
+
+        Raises:
+            Undecodable: the item has not the form that the mapping gives it.
+        """
+        return self._inverses[number].part(item) | (key_values(self.entity.plan.items[number], item) or {})
+
     async def page(
         self, client: Client, question: Question, *, limit: int = PAGE, start_key: WireItem | None = None
     ) -> RecordPage:
@@ -112,13 +121,13 @@ class Items:
         """
         pattern = question.pattern
         page = await answers.page(client, pattern, question.row, limit=limit, start_key=start_key)
-        items = self._own(page.items, pattern.item)
-        if pattern.item != self._whole or not _is_projected_whole(pattern):
+        items = self.own(page.items, pattern.item)
+        if pattern.item != self.whole or not _is_projected_whole(pattern):
             items = await self._completed(client, question, items)
-        inverse = self._inverses[self._whole]
+        inverse = self._inverses[self.whole]
         return RecordPage([self.shape.of_row(inverse.part(item)) for item in items], page.last_key)
 
-    def _own(self, items: Sequence[WireItem], number: int) -> list[WireItem]:
+    def own(self, items: Sequence[WireItem], number: int) -> list[WireItem]:
         """Of items those that are alive, and are this entity's of this number."""
         item, discriminator = self.entity.plan.items[number], self.entity.table.discriminator
         return [
@@ -133,21 +142,21 @@ class Items:
         keys = {str(key): key for key in (self._whole_key(question.pattern.item, item) for item in items)}
         names = [attribute.name for attribute in self.entity.table.key_attributes]
         found = await batch_get(client, self.entity.table.name, list(keys.values()))
-        by_key = {str({name: each[name] for name in names}): each for each in self._own(found, self._whole)}
+        by_key = {str({name: each[name] for name in names}): each for each in self.own(found, self.whole)}
         whole = (by_key.get(key) for key in keys)
         return [item for item in whole if item is not None and self._fits(question, item)]
 
     def _whole_key(self, number: int, item: WireItem) -> WireItem:
         """The key of the item that holds a row whole, from another item of it."""
         row: Row = key_values(self.entity.plan.items[number], item) or {}
-        slots = self.entity.plan.items[self._whole].keys
+        slots = self.entity.plan.items[self.whole].keys
         if not row.keys() >= {column for slot in slots for column in slot.template.columns}:
-            row = self._inverses[number].part(item) | row
+            row = self.part(number, item)
         return {slot.attribute.name: slot.value(row) for slot in slots}
 
     def _fits(self, question: Question, item: WireItem) -> bool:
         """Whether a row is still one that was asked for."""
-        row, kinds = self._inverses[self._whole].part(item), self.entity.plan.kinds
+        row, kinds = self._inverses[self.whole].part(item), self.entity.plan.kinds
         return all(
             row[name] is not None and kinds[name].normal(row[name]) == kinds[name].normal(value)
             for name, value in question.row.items()

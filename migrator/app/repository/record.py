@@ -9,16 +9,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
-import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, create_model
 
-from migrator.errors import ConfigurationError
-from migrator.mapping import Undecodable
+from migrator.app.errors import ConflictError
+from migrator.app.repository.columns import as_held, element_type
+from migrator.errors import ConfigurationError, UsageError
+from migrator.mapping import MappingError, Undecodable
 from migrator.mapping import kind as kinds
 from migrator.mapping.array import Array, Set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import sqlalchemy as sa
 
     from migrator.mapping import Entity, Row
     from migrator.mapping.kind import Kind
@@ -91,6 +94,14 @@ class Shape:
         """A record of a row as the mapping has it.
 
         Raises:
+            Undecodable: as `read`.
+        """
+        return self._record(self.read(row))
+
+    def read(self, row: Row) -> dict[str, Any]:
+        """The values of a row as the mapping has it.
+
+        Raises:
             Undecodable: a value has no Python value of the column's type, such as an instant at infinity.
         """
         values = {}
@@ -99,18 +110,44 @@ class Shape:
                 values[name] = None if row[name] is None else read(row[name])
             except ValueError as error:
                 raise Undecodable(self.entity.name, name, "a value that Python's type does not hold") from error
-        return self._record(values)
+        return values
 
     def of_source(self, values: Values) -> Record:
         """A record of a row as SQLAlchemy has it."""
         return self._record(self.normal(values))
+
+    def row(self, values: Values, current: Row | None = None) -> Row:
+        """The row as the mapping has it, with these values as PostgreSQL's columns would hold them.
+
+        Args:
+            values: the values, in their normal form.
+            current: the row as it is now: what does not change keeps its exact form.
+
+        Raises:
+            UsageError: the column would not hold a value.
+            MappingError: an item has columns that only PostgreSQL computes.
+        """
+        generated = [name for name in self.entity.plan.kinds if name not in self.columns]
+        if generated:
+            raise MappingError(
+                f"{self.entity.name} cannot be written in DynamoDB: PostgreSQL computes {', '.join(generated)}",
+                next_step="have the application compute it, and the mapping take it from an ordinary column",
+            )
+        kept = set() if current is None else set(self.columns) - set(self.changed(values, self.read(current)))
+        return {
+            name: (current or {})[name] if name in kept else as_held(self.entity, name, values[name])
+            for name in self.entity.plan.kinds
+        }
 
     def values(self, record: Record) -> dict[str, Any]:
         """A record's values, validated: a copy may have been given any.
 
         Raises:
             pydantic.ValidationError: one is none of its column's.
+            UsageError: it is no record of this entity.
         """
+        if not isinstance(record, self.model):
+            raise UsageError(f"a record of {self.entity.name} is expected here, not of {type(record).__name__}")
         checked = self.model.model_validate({field: getattr(record, field) for field in self._fields.values()})
         return self.normal({name: getattr(checked, field) for name, field in self._fields.items()})
 
@@ -125,6 +162,32 @@ class Shape:
     def changed(self, values: Values, read: Values) -> list[str]:
         """The columns in which a row is another than it was read."""
         return [name for name in self.columns if self._comparable(name, values) != self._comparable(name, read)]
+
+    def check(self, held: Values | None, read: Values | None) -> None:
+        """Refuses to write a row that is not as it was read.
+
+        Args:
+            held: the row as it is now, in its normal form; None: there is none.
+            read: as it was read; None: it was not, and there is to be none.
+
+        Raises:
+            ConflictError: it is another than it was.
+        """
+        name = self.entity.name
+        if held is None:
+            if read is not None:
+                raise ConflictError(f"the row of {name} has been deleted since it was read")
+            return
+        if read is None:
+            raise ConflictError(
+                f"there is a row of {name} with this key", next_step="read it first, or put it with overwrite=True"
+            )
+        changed = self.changed(held, read)
+        if changed:
+            raise ConflictError(
+                f"the row of {name} has changed since it was read, in {', '.join(changed)}",
+                next_step="read it again, and decide anew",
+            )
 
     def _comparable(self, name: str, values: Values) -> Any:  # noqa: ANN401 - of the column's type
         value = values[name]
@@ -155,7 +218,7 @@ def _field_name(column: str) -> str:
 def _type_of(kind: Kind, type_: sa.types.TypeEngine[Any]) -> Any:  # noqa: ANN401 - a type, or a form of typing's
     """The Python type of a column's values."""
     if isinstance(kind, Array):
-        element: Any = _type_of(kind.element, _element_type(type_))
+        element: Any = _type_of(kind.element, element_type(type_))
         return tuple[element | None, ...]
     if isinstance(kind, kinds.Uuid) and not getattr(type_, "as_uuid", True):
         return str
@@ -169,10 +232,6 @@ def _type_of(kind: Kind, type_: sa.types.TypeEngine[Any]) -> Any:  # noqa: ANN40
     return _TYPES[type(kind)]
 
 
-def _element_type(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    return type_.item_type if isinstance(type_, sa.ARRAY) else sa.Text()
-
-
 def _reader(entity: Entity, name: str) -> Callable[[Any], Any]:
     """How a column's value as the mapping has it becomes one as SQLAlchemy has it."""
     return _reader_of(entity.plan.kinds[name], entity.source.columns[name].type)
@@ -181,7 +240,7 @@ def _reader(entity: Entity, name: str) -> Callable[[Any], Any]:
 def _reader_of(kind: Kind, type_: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
     match kind:
         case Array():
-            element = _reader_of(kind.element, _element_type(type_))
+            element = _reader_of(kind.element, element_type(type_))
             return lambda values: tuple(_each(element, value) for value in values)
         case kinds.Json():
             return json.loads

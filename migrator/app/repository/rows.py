@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import registry
 
-from migrator.app.repository.errors import ConflictError, NotFoundError, source_explained
+from migrator.app.errors import NotFoundError
+from migrator.app.repository.errors import source_explained
 from migrator.app.repository.items import PAGE
 from migrator.errors import UsageError
 from migrator.mapping import kind as kinds
@@ -63,7 +64,7 @@ class Rows:
             UnavailableError: PostgreSQL does not answer.
             UsageError: the record is none of this entity's, or its key is another than it was read with.
         """
-        values, read = self._values(record), record._read  # noqa: SLF001 - of this package's own class
+        values, read = self._shape.values(record), record._read  # noqa: SLF001 - of this package's own class
         key = self._shape.key(values)
         if read is not None and self._shape.key(read) != key and not overwrite:
             raise UsageError(
@@ -92,7 +93,7 @@ class Rows:
             UnavailableError: PostgreSQL does not answer.
             UsageError: the record is none of this entity's.
         """
-        values, read = self._values(record), record._read  # noqa: SLF001 - of this package's own class
+        values, read = self._shape.values(record), record._read  # noqa: SLF001 - of this package's own class
         with source_explained(f"delete a row of {self._entity.name}"):
             row = self._locked(session, self._shape.key(values))
             if row is None:
@@ -102,11 +103,6 @@ class Rows:
             session.delete(row)
             session.flush()
 
-    def _values(self, record: Record) -> dict[str, Any]:
-        if not isinstance(record, self._shape.model):
-            raise UsageError(f"a record of {self._entity.name} is expected here, not of {type(record).__name__}")
-        return self._shape.values(record)
-
     def _locked(self, session: Session, key: tuple[Any, ...]) -> Any:  # noqa: ANN401 - of the class that is made here
         """The row of a key, as it is now, which nobody else changes until the transaction ends."""
         names = [column.name for column in sa.inspect(self._mapped).primary_key]
@@ -115,21 +111,7 @@ class Rows:
         return session.get(self._mapped, identity, with_for_update=True, populate_existing=True)
 
     def _check(self, row: Any, read: dict[str, Any] | None) -> None:  # noqa: ANN401 - of the class that is made here
-        name = self._entity.name
-        if row is None:
-            if read is not None:
-                raise ConflictError(f"the row of {name} has been deleted since it was read")
-            return
-        if read is None:
-            raise ConflictError(
-                f"there is a row of {name} with this key", next_step="read it first, or put it with overwrite=True"
-            )
-        changed = self._shape.changed(self._shape.normal(self._held(row)), read)
-        if changed:
-            raise ConflictError(
-                f"the row of {name} has changed since it was read, in {', '.join(changed)}",
-                next_step="read it again, and decide anew",
-            )
+        self._shape.check(None if row is None else self._shape.normal(self._held(row)), read)
 
     def _held(self, row: Any) -> dict[str, Any]:  # noqa: ANN401 - of the class that is made here
         return {name: getattr(row, attribute) for name, attribute in self._attributes.items()}

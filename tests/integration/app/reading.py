@@ -11,7 +11,8 @@ import boto3
 from botocore.config import Config
 
 from migrator.app import ReadLimits, Router
-from migrator.postgres import phases
+from migrator.postgres import fence, phases
+from migrator.postgres.identifiers import TableName
 from tests.integration.app.application import until
 from tests.support import orm
 
@@ -23,22 +24,47 @@ if TYPE_CHECKING:
     from migrator.app import DualWriter
     from migrator.app.read_counts import Cause
     from migrator.mapping import Query
-    from migrator.postgres.phases import Phase
+    from migrator.postgres.phases import Phase, Stage
     from tests.integration.app.application import Application
 
 ORGANIZATION, BY_STATUS = "organization", "tasks-by-status"
-LIMITS = ReadLimits(deadline=5.0, lease=1.2, rest=0.5, index_delay=0.3, sample=0.0, looks=(0.05, 0.1))
+LIMITS = ReadLimits(deadline=5.0, write=10.0, lease=1.2, rest=0.5, index_delay=0.3, sample=0.0, looks=(0.05, 0.1))
 
 
-async def _move(app: Application, phase: Phase, percent: int) -> None:
+async def _move(app: Application, phase: Phase, percent: int, stage: Stage | None) -> None:
     model = app.migration.model
-    async with app.migration.session() as session:
-        await phases.move(session, model.name, [each.name for each in model.entities], phase, percent=percent)
+    names = [each.name for each in model.entities]
+    tables = [TableName(each.source.name) for each in model.entities]
+    async with app.migration.session() as session, session.transaction():
+        if stage is not None:
+            await fence.fence(session, tables, model=model.name, phase=phase)
+        elif phase in phases.FOLLOWED and await session.fetchval("SELECT max(stage) FROM migrator.phases"):
+            await fence.unfence(session, tables)
+        await phases.record(session, model.name, names, phase, percent=percent, stage=stage)
 
 
-def move(app: Application, phase: Phase, percent: int = 0) -> None:
-    """Records a phase for all entities."""
-    asyncio.run(_move(app, phase, percent))
+def move(app: Application, phase: Phase, percent: int = 0, stage: Stage | None = None) -> None:
+    """Records a phase for all entities, and fences the source or lifts the fence."""
+    asyncio.run(_move(app, phase, percent, stage))
+
+
+@contextmanager
+def routed(
+    app: Application, limits: ReadLimits = LIMITS, endpoint_url: str | None = None, writer: DualWriter | None = None
+) -> Iterator[Router]:
+    """A router that knows the phase already."""
+    place = app.migration.endpoint
+    router = Router(
+        app.migration.model,
+        app.migration.database.url,
+        writer=writer,
+        region=place.region,
+        endpoint_url=endpoint_url or place.endpoint_url,
+        limits=limits,
+    )
+    with router:
+        until(lambda: router._lease.holds)  # noqa: SLF001 - from then on, a read's way is no accident
+        yield router
 
 
 @dataclass
@@ -68,18 +94,8 @@ class Reader:
             aws_secret_access_key=endpoint.secret_access_key,
             config=Config(retries={"total_max_attempts": 1}, max_pool_connections=20, read_timeout=5),
         )
-        router = Router(
-            app.migration.model,
-            app.migration.database.url,
-            writer=writer,
-            region=endpoint.region,
-            endpoint_url=endpoint_url or endpoint.endpoint_url,
-            limits=limits,
-        )
-        with router:
-            made = cls(app, router, client)
-            until(lambda: made.router._lease.holds)  # noqa: SLF001 - from then on, a read's way is no accident
-            yield made
+        with routed(app, limits, endpoint_url, writer) as router:
+            yield cls(app, router, client)
         client.close()
 
     def name(self, key: str) -> tuple[str, str | None]:

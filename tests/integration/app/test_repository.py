@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -28,25 +27,16 @@ from migrator.app.repository import (
 )
 from migrator.sandbox.loading import load
 from tests.integration.app.application import until
-from tests.integration.app.reading import LIMITS, Reader, move
+from tests.integration.app.reading import LIMITS, Reader, move, routed
 from tests.support.faults import Cut, Stall, server_error, throttle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from migrator.app import ReadLimits, Router
+    from migrator.app import Router
     from migrator.app.repository import Record
     from tests.integration.app.application import Application
     from tests.support.fault_proxy import FaultProxy
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
-
-
-@contextmanager
-def routed(app: Application, limits: ReadLimits = LIMITS, endpoint_url: str | None = None) -> Iterator[Router]:
-    """A router that knows the phase already."""
-    with Reader.on(app, limits=limits, endpoint_url=endpoint_url) as reader:
-        yield reader.router
 
 
 def put(app: Application, repository: Repository, *records: Record) -> list[Record]:
@@ -290,7 +280,7 @@ def test_where_dynamodb_is_the_master_its_failures_are_told_in_the_repositorys_w
 ) -> None:
     app.commit("org-1", name="Acme")
     app.drain()
-    move(app, "write_target")
+    move(app, "write_target", stage="open")
     with routed(app, replace(LIMITS, deadline=2.5), proxy.endpoint_url) as router:
         organizations = Repository(router, "ORGANIZATION", app.sessions)
         router.target.ask(lambda _: asyncio.sleep(0)).result(20)

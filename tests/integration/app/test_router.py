@@ -45,7 +45,7 @@ def test_reads_follow_the_phase_forward_and_back(app: Application) -> None:
         move(app, "read_target", 0)
         until(lambda: reader.name("org-1")[0] == "postgres")
         assert reader.causes()["percent"] > 0
-        move(app, "write_target")
+        move(app, "write_target", stage="open")
         until(lambda: reader.name("org-1") == ("dynamodb", "Acme"))
         move(app, "dual_write")
         until(lambda: reader.name("org-1")[0] == "postgres")
