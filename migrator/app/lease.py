@@ -45,33 +45,46 @@ class Lease:
         self._known = _Known({}, 0.0, 0.0)
         self._horizons: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
         self._lock = Lock()
-        self._waiting: list[tuple[float, Future[None]]] = []
+        self._waiting: list[tuple[float, Future[bool]]] = []
         self.completed = frozenset(completed)
         """The entities that are known to be in `complete`."""
         self.settled = 0.0
         """All that this process has seen committed before this moment is in DynamoDB."""
 
-    def renew(self, asked_at: float, standings: Mapping[str, Standing], horizon: Horizon) -> None:
-        """Takes what PostgreSQL has said to a question that was asked at this moment."""
+    def renew(self, asked_at: float, standings: Mapping[str, Standing], horizon: Horizon | None) -> None:
+        """Takes what PostgreSQL has said to a question of this moment; `horizon` None: it was not asked of marks."""
+        if horizon is not None:
+            self._settle(asked_at, horizon)
+        self.completed |= {name for name, each in standings.items() if each.phase == "complete"}
+        with self._lock:
+            self._known = _Known(standings, asked_at, asked_at + self._seconds)
+        self._tell(asked_at, told=True)
+
+    def _settle(self, asked_at: float, horizon: Horizon) -> None:
         self._horizons.append((asked_at, horizon.last))
         # Marks of what was committed before a question have ids up to the last that it saw given.
         while self._horizons and (horizon.oldest is None or self._horizons[0][1] < horizon.oldest):
             self.settled = self._horizons.popleft()[0]
-        self.completed |= {name for name, each in standings.items() if each.phase == "complete"}
-        with self._lock:
-            self._known = _Known(standings, asked_at, asked_at + self._seconds)
-            told = [future for moment, future in self._waiting if moment < asked_at]
-            self._waiting = [each for each in self._waiting if each[0] >= asked_at]
-        for future in told:
-            if future.set_running_or_notify_cancel():
-                future.set_result(None)
 
-    def told_after(self, moment: float) -> Future[None]:
-        """What is resolved when PostgreSQL has answered a question that was asked after this moment."""
-        future: Future[None] = Future()
+    def not_renewed(self, asked_at: float) -> None:
+        """PostgreSQL has not answered a question that was asked at this moment."""
+        self._tell(asked_at, told=False)
+
+    def _tell(self, asked_at: float, *, told: bool) -> None:
+        """Tells those who have waited since before the question."""
+        with self._lock:
+            waited = [future for moment, future in self._waiting if moment < asked_at]
+            self._waiting = [each for each in self._waiting if each[0] >= asked_at]
+        for future in waited:
+            if future.set_running_or_notify_cancel():
+                future.set_result(told)
+
+    def told_after(self, moment: float) -> Future[bool]:
+        """What is resolved by what becomes of a question to PostgreSQL after this moment: whether it was answered."""
+        future: Future[bool] = Future()
         with self._lock:
             if self._known.asked_at > moment:
-                future.set_result(None)
+                future.set_result(True)
             else:
                 self._waiting = [(at, each) for at, each in self._waiting if not each.cancelled()]
                 self._waiting.append((moment, future))

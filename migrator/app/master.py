@@ -146,11 +146,12 @@ class Masters:
         """Reads the phase record anew, and returns when that is done.
 
         Raises:
-            UnavailableError: it cannot be read in time, or the router is closed.
+            UnavailableError: it cannot be read, not within the seconds of a lease, or the router is closed.
         """
         told = self._told()
         try:
-            told.result(self._limits.deadline)
+            if not told.result(self._limits.lease):
+                raise self._unknown()
         except TimeoutError as error:
             raise self._unknown() from error
         finally:
@@ -160,12 +161,13 @@ class Masters:
         """As `look`, for an event loop."""
         told = self._told()
         try:
-            await asyncio.wait_for(asyncio.wrap_future(told), self._limits.deadline)
+            if not await asyncio.wait_for(asyncio.wrap_future(told), self._limits.lease):
+                raise self._unknown()
         except TimeoutError as error:
             raise self._unknown() from error
 
-    def _told(self) -> Future[None]:
-        """What is resolved when the phase record was read anew."""
+    def _told(self) -> Future[bool]:
+        """What is resolved when the phase record was read anew, or could not be."""
         if self._running() is None:
             raise _closed()
         told = self._lease.told_after(time.monotonic())
@@ -174,8 +176,7 @@ class Masters:
 
     def _unknown(self) -> UnavailableError:
         return UnavailableError(
-            f"it is not known which store is the master of {self._model.name}: "
-            f"the phase record could not be read within {self._limits.deadline:g} s",
+            f"it is not known which store is the master of {self._model.name}: the phase record cannot be read",
             safe="nothing was written",
             next_step="see that PostgreSQL can be reached, and try again",
         )

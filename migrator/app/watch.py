@@ -19,7 +19,6 @@ from migrator.postgres import catalog, pending, phases
 from migrator.postgres.connection import pool
 from migrator.postgres.errors import errors_explained
 from migrator.postgres.identifiers import TableName
-from migrator.postgres.pending import Horizon
 
 if TYPE_CHECKING:
     from migrator.app.lease import Lease
@@ -96,6 +95,7 @@ class Watch:
                 # PostgreSQL is not needed any more, and may be switched off.
                 await stopping.wait()
                 return
+            asked_at = time.monotonic()
             try:
                 async with pool(self._place.database_url, purpose="reads", size=_SESSIONS) as sessions:
                     self._unopened, pause = None, _PAUSE_SECONDS
@@ -104,6 +104,7 @@ class Watch:
                 if str(error) != self._unopened:
                     _LOG.warning("it is not known which store is the master, until the phases can be read: %s", error)
                 self._unopened = str(error)
+                self._lease.not_renewed(asked_at)
                 await _rest(stopping, pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
@@ -111,13 +112,13 @@ class Watch:
         comparing = asyncio.create_task(self._compare_all(sessions))
         comparing.add_done_callback(self._compares_no_more)
         try:
-            sources = await self._sources(sessions)
             asked = self._asked = asyncio.Event()
-            while not stopping.is_set():
+            # What everybody waits for comes first.
+            await self._renew(sessions, None)
+            sources = await self._sources(sessions)
+            while not self._is_over() and not stopping.is_set():
                 asked.clear()
                 await self._renew(sessions, sources)
-                if self._is_over():
-                    return
                 await _rest_unless(asked, stopping, self._limits.lease / 3)
         finally:
             self._asked = None
@@ -138,15 +139,14 @@ class Watch:
         """The names that marks have for the model's tables; those of entities in `complete` may be gone."""
         with errors_explained("connect to the source"):
             async with sessions.acquire() as connection:
-                at = await phases.known(connection, self._model.name)
                 return [
                     str((await catalog.require(connection, TableName(each.source.name, each.source.schema))).table)
                     for each in self._model.entities
-                    if each.name not in at or at[each.name].phase != "complete"
+                    if each.name not in self._lease.completed
                 ]
 
-    async def _renew(self, sessions: Pool, sources: list[str]) -> None:
-        """Reads phases and marks. While PostgreSQL does not answer, the lease runs out by itself."""
+    async def _renew(self, sessions: Pool, sources: list[str] | None) -> None:
+        """Reads the phases, and the marks of these sources. While PostgreSQL does not answer, the lease runs out."""
         asked_at = time.monotonic()
         try:
             async with asyncio.timeout(self._limits.lease):
@@ -154,9 +154,11 @@ class Watch:
                     async with sessions.acquire() as connection:
                         standings = await phases.known(connection, self._model.name)
                         # Before the first phase there may be no marks, nor a table of them.
-                        horizon = await pending.horizon(connection, sources) if standings else Horizon(0, 0)
+                        marked = sources if standings else None
+                        horizon = None if marked is None else await pending.horizon(connection, marked)
         except (MigratorError, TimeoutError) as error:
             _LOG.info("the phases could not be read: %s", error)
+            self._lease.not_renewed(asked_at)
             return
         self._lease.renew(asked_at, standings, horizon)
 

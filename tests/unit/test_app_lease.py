@@ -54,3 +54,29 @@ def test_what_counts_as_settled_has_no_mark(steps: list[str], random: object) ->
         elif step == "look":
             lease.renew(float(now), {}, Horizon(last, min(marks, default=None)))
         assert all(written[mark] >= lease.settled for mark in marks)
+
+
+def test_who_waits_is_told_what_becomes_of_the_next_question() -> None:
+    lease = Lease(60.0)
+    was_told = [lease.was_told]
+    early, late, gone = lease.told_after(10.0), lease.told_after(20.0), lease.told_after(10.0)
+    assert gone.cancel()
+    lease.renew(10.0, MOVED, None)
+    assert not early.done(), "it was asked before"
+    lease.renew(15.0, MOVED, None)
+    assert early.result(0) is True
+    lease.not_renewed(20.5)
+    assert late.result(0) is False
+    assert lease.told_after(14.0).result(0) is True
+    assert [*was_told, lease.was_told] == [False, True]
+    assert lease.settled == 0.0
+
+
+def test_the_last_phase_is_kept_for_good() -> None:
+    lease = Lease(60.0)
+    lease.renew(time.monotonic() - 61.0, {"USER": Standing("complete"), "TASK": Standing("read_target")}, None)
+    lease.renew(time.monotonic() - 61.0, {}, None)
+    assert (lease.holds, lease.standing("USER").phase, lease.standing("TASK").phase) == (False, "complete", "prepare")
+    assert lease.until(["USER"]) == float("inf")
+    assert lease.until(["USER", "TASK"]) < time.monotonic()
+    assert Lease(60.0, lease.completed).standing("USER").phase == "complete"

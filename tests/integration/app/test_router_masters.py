@@ -6,9 +6,10 @@ import asyncio
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,19 +24,20 @@ from tests.integration.app.test_repository import organization
 from tests.support.faults import server_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.integration.app.application import Application
     from tests.support.fault_proxy import FaultProxy
 
 ROOT = Path(__file__).parents[3]
 LASTING = replace(LIMITS, lease=60.0)
-"""An instance that goes by the phase that it has heard of, until it is told otherwise."""
 COMPLETE = """
 import sys
-from migrator.app import Router
+from migrator.app import ReadLimits, Router
 from migrator.app.repository import Repository
 from tests.support import renamed
 
-with Router(renamed.MODEL, phase="complete") as router:
+with Router(renamed.MODEL, phase="complete", limits=ReadLimits(deadline=20.0, write=20.0)) as router:
     organizations = Repository(router, "ORGANIZATION")
     read = organizations.get(id="org-1")
     with organizations.writing() as write:
@@ -53,11 +55,20 @@ def written(app: Application, name: str) -> None:
             organizations.put(write, record)
 
 
+@contextmanager
+def unaware(app: Application, endpoint_url: str | None = None, **limits: Any) -> Iterator[Reader]:  # noqa: ANN401 - of any
+    """An instance that goes by the phase that there is now, until it has reason to ask again."""
+    with Reader.on(app, limits=replace(LASTING, **limits), endpoint_url=endpoint_url) as reader:
+        # It asks twice when it starts.
+        until(lambda: reader.router._lease.settled > 0)  # noqa: SLF001 - by then it has
+        yield reader
+
+
 def test_while_postgresql_is_fenced_dynamodb_is_asked_first(app: Application, proxy: FaultProxy) -> None:
     app.commit("org-1", name="Acme")
     app.drain()
     move(app, "write_target", stage="fenced")
-    with Reader.on(app, limits=LASTING, endpoint_url=proxy.endpoint_url) as reader:
+    with unaware(app, proxy.endpoint_url) as reader:
         assert reader.name("org-1") == ("dynamodb", "Acme")
         with proxy.failing(server_error()):
             assert reader.name("org-1") == ("postgres", "Acme"), "which has all that was written"
@@ -71,7 +82,7 @@ def test_an_instance_that_has_not_heard_that_dynamodb_is_written_does_not_fall_b
     app.commit("org-1", name="before")
     app.drain()
     move(app, "write_target", stage="fenced")
-    with Reader.on(app, limits=LASTING, endpoint_url=proxy.endpoint_url) as reader:
+    with unaware(app, proxy.endpoint_url) as reader:
         move(app, "write_target", stage="open")
         written(app, "after")
         proxy.inject(server_error(), times=1)
@@ -87,7 +98,7 @@ def test_an_instance_that_has_not_heard_that_dynamodb_is_written_does_not_fall_b
 def test_an_instance_whose_lease_has_ended_asks_before_it_believes_postgresql(app: Application) -> None:
     app.commit("org-1", name="before")
     app.drain()
-    with Reader.on(app, limits=replace(LIMITS, lease=60.0)) as reader:
+    with unaware(app) as reader:
         assert reader.name("org-1") == ("postgres", "before")
         move(app, "write_target", stage="open")
         written(app, "after")
@@ -129,7 +140,7 @@ def test_reads_are_not_compared_when_postgresql_is_not_the_master(app: Applicati
     app.commit("org-1", name="Acme")
     app.drain()
     move(app, "read_target", 100)
-    with Reader.on(app, limits=replace(LASTING, sample=1.0, looks=(0.5,))) as reader:
+    with unaware(app, sample=1.0, looks=(0.5,)) as reader:
         move(app, "write_target", stage="open")
         written(app, "after")
         reader.name("org-1")
