@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from migrator.app import DualWriter
+    from migrator.app.lease import Lease
     from migrator.app.read_counts import Cause
     from migrator.mapping import Query
     from migrator.postgres.phases import Phase, Stage
@@ -63,8 +64,15 @@ def routed(
         limits=limits,
     )
     with router:
-        until(lambda: router._lease.holds)  # noqa: SLF001 - from then on, a read's way is no accident
+        # From then on, a read's way is no accident.
+        until(lambda: _knows(router._lease))  # noqa: SLF001 - what no application has to ask
         yield router
+
+
+def _knows(lease: Lease) -> bool:
+    """Whether phases were read, and after them marks, where there are any phases."""
+    phases_known = bool(lease._known.standings)  # noqa: SLF001 - as above
+    return lease.holds and (not phases_known or bool(lease._horizons) or lease.settled > 0)  # noqa: SLF001
 
 
 @dataclass

@@ -59,8 +59,6 @@ def written(app: Application, name: str) -> None:
 def unaware(app: Application, endpoint_url: str | None = None, **limits: Any) -> Iterator[Reader]:  # noqa: ANN401 - of any
     """An instance that goes by the phase that there is now, until it has reason to ask again."""
     with Reader.on(app, limits=replace(LASTING, **limits), endpoint_url=endpoint_url) as reader:
-        # It asks twice when it starts.
-        until(lambda: reader.router._lease.settled > 0)  # noqa: SLF001 - by then it has
         yield reader
 
 
