@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _TTL: Final = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
 _LARGEST_PAGE: Final = 1_000
+_DESCRIBED_SECONDS: Final = 1.0
+"""How long the shards of a stream are taken for known: DynamoDB describes streams ten times per second, to whomever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class StreamReader:
         self._table = table
         self._arn = arn
         self._positions = dict(positions)
+        self._parents: dict[str, str | None] = {}
+        self._described_at = 0.0
         self._iterators: dict[str, str] = {}
         self._lag: dict[str, float] = {}
 
@@ -102,7 +106,7 @@ class StreamReader:
             AnswerError, UnreachableError, ConfigurationError: DynamoDB cannot be asked (`control.ask`).
         """
         try:
-            parents = parents_of(self._shards())
+            parents = self._described()
             check_unbroken(self._table, parents, self._positions, time.time())
             readings = [self._page(shard) for shard in readable(parents, self._positions)]
         except TrimmedError as error:
@@ -112,6 +116,12 @@ class StreamReader:
         # What is at its end and not listed any more has no children that wait for it.
         self._positions = {shard: each for shard, each in self._positions.items() if shard in parents or not each.ended}
         return readings
+
+    def _described(self) -> dict[str, str | None]:
+        """The shards with their parents, not asked for more often than need be."""
+        if not self._parents or time.monotonic() - self._described_at >= _DESCRIBED_SECONDS:
+            self._parents, self._described_at = parents_of(self._shards()), time.monotonic()
+        return self._parents
 
     def _shards(self) -> list[dict[str, Any]]:
         shards: list[dict[str, Any]] = []
@@ -135,6 +145,8 @@ class StreamReader:
         position = Position(now, after, ended=following is None)
         if following is None:
             self._iterators.pop(shard, None)
+            # Its children may be read now, and need not be known yet.
+            self._parents = {}
         else:
             self._iterators[shard] = following
         self._positions[shard] = position

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from migrator.dynamodb import control
+from migrator.dynamodb import control, streams
 from migrator.dynamodb.admin import apply, plan
 from migrator.dynamodb.shards import Position
 from migrator.dynamodb.streams import StreamReader, arn_of
@@ -97,6 +97,17 @@ def test_a_reader_goes_on_from_the_position_that_another_has_left(
     put(client, table, "b")
     assert names(reader(kept)) == ["b"]
     assert names(reader()) == ["a", "b"]
+
+
+def test_shards_are_asked_for_now_and_then_alone(
+    client: DynamoDBClient, table: Table, reader: Reader, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_DESCRIBED_SECONDS", float("inf"))
+    reading = reader()
+    for name in "abc":
+        put(client, table, name)
+        assert names(reading) == [name]
+    assert proxy.seen["DescribeStream"] == 1
 
 
 def test_an_iterator_that_has_expired_is_made_anew(
