@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from migrator.errors import UsageError
 from migrator.mapping.forward import key_text
+from migrator.mapping.kind import Numeric
+from migrator.mapping.number import canonical
 from migrator.postgres.errors import errors_explained
 from migrator.postgres.rows import RowSource
 
@@ -59,20 +61,30 @@ class Lookup:
             keys = [tuple(key_text(wanted[number][name]) for name in columns) for number in numbers]
             rows = await self._rows(connection, columns, keys)
             for number, key in zip(numbers, keys, strict=True):
-                found[number] = rows.get(key, [])
+                found[number] = rows.get(self._settled(columns, key), [])
         return found
 
     async def _rows(
         self, connection: Connection, columns: tuple[str, ...], keys: Sequence[Key]
     ) -> Mapping[Key, list[Row]]:
-        """The rows that have these values in these columns."""
+        """The rows that have these values in these columns, by the settled key."""
         whole = columns == self.live.key
         source = self.source if whole else RowSource(replace(self.live, key=columns), self.entity.projection)
         rows: dict[Key, list[Row]] = defaultdict(list)
-        for record in await _records(connection, source, list(dict.fromkeys(keys))):
+        wanted = {self._settled(columns, key): key for key in keys}
+        for record in await _records(connection, source, list(wanted.values())):
             if record is not None:
-                rows[source.key_of(record)].append(dict(zip(self._names, record, strict=False)))
+                key = self._settled(columns, source.key_of(record))
+                rows[key].append(dict(zip(self._names, record, strict=False)))
         return rows
+
+    def _settled(self, columns: tuple[str, ...], key: Key) -> Key:
+        """A key in the one text for its values: an item's key has a numeric without the column's scale."""
+        kinds = self.entity.plan.kinds
+        return tuple(
+            canonical(text) if isinstance(kinds.get(name), Numeric) else text
+            for name, text in zip(columns, key, strict=True)
+        )
 
 
 async def _records(connection: Connection, source: RowSource, keys: Sequence[Key]) -> list[Record | None]:
