@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,7 @@ from migrator.mapping import Model
 from migrator.postgres import streams
 from tests.support.faults import ByTtl, Hold
 from tests.support.library import author, book
+from tests.support.target import create
 
 if TYPE_CHECKING:
     from migrator.errors import MigratorError
@@ -243,3 +244,23 @@ async def test_an_entity_without_a_way_back_is_refused_unless_that_is_agreed_to(
     outcome = await lossy.back(lost=("AUTHOR",))
     assert (outcome.applied, outcome.skipped) == (1, 1)
     assert await library.rows("authors") == []
+
+
+async def test_each_table_has_a_stream_of_its_own(library: Library) -> None:
+    apart = replace(library.migration.table, name=f"{library.table}-authors")
+    create(library.migration.endpoint, apart)
+    library.client.update_table(
+        TableName=apart.name, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    )
+    moved = replace(library.migration.entity("AUTHOR"), table=apart)
+    entities = [moved if each.name == "AUTHOR" else each for each in library.migration.model.entities]
+    both = replace(library, migration=replace(library.migration, model=Model("library", entities)))
+    library.put("BOOK", book("b", "Emma"))
+    (item,) = library.items("AUTHOR", author(1, "Jane"))
+    written: Any = item
+    library.client.put_item(TableName=apart.name, Item=written)
+    # The book may come first: it waits for its author.
+    outcome = await both.back()
+    assert (outcome.applied, outcome.aside) == (2, 0)
+    assert await library.rows("books", "id, author_id") == [("b", 1)]
+    assert len({table for table, _ in await library.rows("migrator.stream_positions", "target, shard")}) == 2
