@@ -1,1 +1,1 @@
-"""A FastAPI application whose writes are mirrored to DynamoDB."""
+"""A FastAPI application that goes from PostgreSQL to DynamoDB through all phases."""
