@@ -23,7 +23,7 @@ OWN_UV := $(filter .migrator/uv/bin/uv,$(UV))
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY) ## a migration from nothing to proven equal, on embedded stores
+demo: $(READY) ## a migration from nothing to its end, on embedded stores
 	$(BIN)/migrate demo
 
 test: lint .migrator/dynoxide ## lint, then every test but the long proofs, with coverage

@@ -1,4 +1,4 @@
-"""`migrate demo`: a migration from nothing to proven equal, on stores of its own, by the commands a user would type."""
+"""`migrate demo`: a migration from nothing to its end, on stores of its own, by the commands a user would type."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import rich_click as click
 
+from migrator.app import ReadLimits, Router
+from migrator.app.repository import Repository
 from migrator.cli.demo_writer import DemoWriter
 from migrator.cli.options import common_options
 from migrator.dynamodb import control
@@ -42,6 +44,7 @@ SEED = 20_251_129
 MAPPINGS = "mappings.miyabi"
 DIFFERENCES_FOUND = 3
 LIVE_SECONDS = 3
+LEASE_SECONDS = 1.0
 TIMES = Times(request=8, page=8, signature=0, skew=0)
 """How long requests live: on this machine none is under way for long."""
 
@@ -51,7 +54,7 @@ TIMES = Times(request=8, page=8, signature=0, skew=0)
 @click.option("--keep", is_flag=True, help="Keep the stores running at the end, to try commands on, until Ctrl-C.")
 @common_options
 def command(*, rows: int, keep: bool) -> None:
-    """Show a migration from nothing to proven equal, on embedded stores.
+    """Show a migration from nothing to its end, on embedded stores.
 
     Neither Docker nor an AWS account is needed, and no store is reached but the two that it starts. It is run in a
     checkout of the project, whose Alembic revision and mappings it uses.
@@ -68,6 +71,9 @@ def command(*, rows: int, keep: bool) -> None:
         demo.start(stack)
         demo.migrate()
         demo.corrupt()
+        demo.move_reads()
+        demo.move_writes()
+        demo.end()
         demo.close(time.monotonic() - started)
         if keep:
             demo.keep()
@@ -92,6 +98,7 @@ class Demo:
             "MIGRATOR_PAGE_SECONDS": str(TIMES.page),
             "MIGRATOR_SIGNATURE_SECONDS": str(TIMES.signature),
             "MIGRATOR_CLOCK_SKEW_SECONDS": str(TIMES.skew),
+            "MIGRATOR_LEASE_SECONDS": str(LEASE_SECONDS),
         }
         clean = scrub(os.environ)
         os.environ.clear()
@@ -176,13 +183,59 @@ class Demo:
         finally:
             client.close()
         run("migrate", "verify", expected=DIFFERENCES_FOUND)
-        say("Found", "All three, by name; exit code 3 tells a scheduler.")
+        say("Found", "All three, by name; exit code 3 tells a scheduler. A repair goes by the protocol of the relays.")
+        run("migrate", "verify", "--repair", "--yes")
+
+    def move_reads(self) -> None:
+        """Reads go to the target."""
+        say("Reads", "By a share of the keys, always the same ones; nothing but the evidence lets them move.")
+        run("migrate", "switch", "reads", "--percent", "10", "--yes")
+        run("migrate", "switch", "reads", "--yes")
+
+    def move_writes(self) -> None:
+        """Writes go to the target, and return."""
+        say("Rehearse", "Rows are led back from their items, before anybody depends on it.")
+        run("migrate", "rehearse")
+        say("Writes", "The source is fenced, its last change carried over, and the target opened.")
+        run("migrate", "switch", "writes", "--yes")
+        say("The application", "It writes in blocks of a repository, which go where the master is.")
+        self._write("demo-1", "Written in DynamoDB")
+        say("The way back", "Nobody writes while the last changes are carried back and both stores are compared.")
+        run("migrate", "rollback", "--yes")
+        name = asyncio.run(self._name("demo-1"))
+        click.echo(f"  PostgreSQL has the organization that was written in DynamoDB: {name}")
+
+    def end(self) -> None:
+        """Forward again, and to the end."""
+        say("Forward again, and to the end", "The evidence is asked for anew. Then the way back is given up.")
+        run("migrate", "verify")
+        run("migrate", "switch", "reads", "--yes")
+        run("migrate", "switch", "writes", "--yes")
+        run("migrate", "complete", "--yes")
+
+    def _write(self, key: str, name: str) -> None:
+        model = import_module(MAPPINGS).MODEL
+        with Router(model, self.database_url, limits=ReadLimits(lease=LEASE_SECONDS, sample=0.0)) as router:
+            organizations = Repository(router, "ORGANIZATION")
+            now = datetime.now(UTC)
+            with organizations.writing() as write:
+                organizations.put(write, organizations.record(id=key, name=name, created_at=now, updated_at=now))
+        click.echo(f"  organization {key} is written")
+
+    async def _name(self, key: str) -> str | None:
+        connection = await connect(self.database_url, purpose="demo")
+        try:
+            name: str | None = await connection.fetchval("SELECT name FROM organizations WHERE id = $1", key)
+            return name
+        finally:
+            await connection.close()
 
     def close(self, seconds: float) -> None:
         """What to try next."""
         say(
             "Done",
-            f"{self.rows:,} rows were moved under a live writer and proven equal; that took {seconds:.0f} seconds.",
+            f"{self.rows:,} rows were moved under a live writer and proven equal, and with them reads and writes; that "
+            f"took {seconds:.0f} seconds.",
         )
         click.echo(
             "  What to try next:\n"
@@ -190,7 +243,7 @@ class Demo:
             "    migrate lint                     what the mappings declare, checked\n"
             "    echo '{...}' | migrate preview users --row -\n"
             "                                     the items that one row becomes\n"
-            "    docs/tutorial/first-migration.md the same steps, explained\n"
+            "    docs/tutorial/an-afternoon.md    the same steps with an application, explained\n"
             "    mappings/miyabi/                 one module per entity: how rows become items"
         )
 

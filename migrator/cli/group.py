@@ -22,7 +22,7 @@ COMMANDS = {
     "status": "Show where the migration stands: phase, progress, verification, next steps.",
     "history": "Show past verifications, or what they found.",
     "schedule": "Print ready files for a scheduler that verifies regularly.",
-    "demo": "Show a migration from nothing to proven equal, on embedded stores.",
+    "demo": "Show a migration from nothing to its end, on embedded stores.",
 }
 """Each command with its summary, in the order of a migration; `migrator.cli.<command>` defines it as `command`."""
 

@@ -1,4 +1,4 @@
-"""`migrate demo`, small: from nothing to proven equal, with an application that writes all the time."""
+"""`migrate demo`, small: from nothing to the end of a migration, with an application that writes all the time."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ COURSE = (
     r"changed  .*: Data\.logLevel",
     r"3 differences",
     r"All three, by name",
+    r"miyabi is in phase read_target, 10 % of reads",
+    r"every row came back",
+    r"miyabi is in phase write_target",
+    r"organization demo-1 is written",
+    r"miyabi is in phase dual_write",
+    r"PostgreSQL has the organization that was written in DynamoDB: Written in DynamoDB",
+    r"miyabi is in phase complete",
     r"300 rows were moved under a live writer and proven equal",
 )
 
