@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -45,6 +45,7 @@ MAPPINGS = "mappings.miyabi"
 DIFFERENCES_FOUND = 3
 LIVE_SECONDS = 3
 LEASE_SECONDS = 1.0
+STRAY: dict[str, Any] = {"PK": {"S": "USER#nobody"}, "SK": {"S": "METADATA"}, "EntityType": {"S": "USER"}}
 TIMES = Times(request=8, page=8, signature=0, skew=0)
 """How long requests live: on this machine none is under way for long."""
 
@@ -176,14 +177,14 @@ class Demo:
     def corrupt(self) -> None:
         """Three things that must not go unnoticed."""
         say("Three corruptions", "What verify is for: the target is changed behind its back.")
-        client = control.connect(open_session())
-        try:
-            for sentence in corruptions(client, import_module(MAPPINGS).MODEL.tables[0].name):
+        table = import_module(MAPPINGS).MODEL.tables[0].name
+        with closing(control.connect(open_session())) as client:
+            for sentence in corruptions(client, table):
                 click.echo(f"  {sentence}")
-        finally:
-            client.close()
-        run("migrate", "verify", expected=DIFFERENCES_FOUND)
-        say("Found", "All three, by name; exit code 3 tells a scheduler. A repair goes by the protocol of the relays.")
+            run("migrate", "verify", expected=DIFFERENCES_FOUND)
+            say("Found", "All three, by name; exit code 3 tells a scheduler.")
+            client.delete_item(TableName=table, Key={name: STRAY[name] for name in ("PK", "SK")})
+        click.echo("  The stray item is nobody's, and is deleted by hand. A repair brings the others in order:")
         run("migrate", "verify", "--repair", "--yes")
 
     def move_reads(self) -> None:
@@ -271,9 +272,8 @@ def corruptions(client: DynamoDBClient, table: str) -> Iterator[str]:
     yield f"changed  {shown(changed)}: Data.logLevel"
     client.delete_item(TableName=table, Key=deleted)
     yield f"deleted  {shown(deleted)}"
-    stray: dict[str, Any] = {"PK": {"S": "USER#nobody"}, "SK": {"S": "METADATA"}, "EntityType": {"S": "USER"}}
-    client.put_item(TableName=table, Item=stray)
-    yield f"added    {shown({name: stray[name] for name in ('PK', 'SK')})}"
+    client.put_item(TableName=table, Item=STRAY)
+    yield f"added    {shown({name: STRAY[name] for name in ('PK', 'SK')})}"
 
 
 def key_of_first(client: DynamoDBClient, table: str, entity: str) -> dict[str, Any]:
