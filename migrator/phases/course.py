@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from migrator.dynamodb import admin, control
+from migrator.dynamodb import admin, control, streams
 from migrator.mapping import Inverse, entity_fingerprint
 from migrator.phases.evidence import table_of
 from migrator.phases.groups import members
@@ -85,6 +85,20 @@ class Course:
     async def sources(self, connection: Connection, entities: Sequence[Entity]) -> list[str]:
         """The names that marks have for the tables of these entities."""
         return [str((await catalog.require(connection, name)).table) for name in tables_of(entities)]
+
+    async def check_streams(self, entities: Sequence[Entity]) -> None:
+        """Sees that the way back can be read.
+
+        Raises:
+            StreamLostError: a table has no stream that is on.
+            TargetError: DynamoDB refused, or cannot be reached.
+        """
+        await asyncio.to_thread(self._check_streams, list(dict.fromkeys(each.table.name for each in entities)))
+
+    def _check_streams(self, names: Sequence[str]) -> None:
+        with closing(control.connect(self.stores.target())) as client:
+            for name in names:
+                streams.arn_of(client, name)
 
     async def ttl(self, entities: Sequence[Entity], *, enabled: bool) -> list[Table]:
         """Has TTL turned on or off in the tables in which items of these entities expire; returns those it changed.

@@ -48,8 +48,10 @@ async def open_writes(course: Course, *, wait: bool) -> Plan:
         plan = await planned(connection, course.model, "write_target", life=course.times.life, terms=course.terms)
         if plan.closed:
             raise refused(course.model, plan)
-        if plan.entities:
-            await _fence(course, connection, [each for each in course.chosen if each.name in plan.entities])
+        entering = [each for each in course.chosen if each.name in plan.entities]
+        if entering:
+            await course.check_streams(entering)
+            await _fence(course, connection, entering)
         fenced, _ = await course.staying(connection, "fenced")
         if fenced:
             try:

@@ -73,6 +73,14 @@ def test_what_has_to_be_there(read: Project) -> None:
     assert stages(read) == {("read_target", None)}
 
 
+def test_a_stream_that_is_off(read: Project) -> None:
+    client = read.dynamodb.client()
+    client.update_table(TableName=read.table, StreamSpecification={"StreamEnabled": False})
+    client.close()
+    read.here(*WRITES).failed(6, "is not on, so its changes cannot be followed", "migrate prepare")
+    assert stages(read) == {("read_target", None)}
+
+
 def test_a_change_that_cannot_be_carried_over_lifts_the_fence(read: Project) -> None:
     read.database.execute(f"update orders set {UNFIT} where number = 'o-1'")  # noqa: S608 - a constant
     done = read.here(*WRITES)
