@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 KEPT_SECONDS: Final = 24 * 3600.0
 """How long a stream keeps its records."""
+ANEW: Final = (
+    "`migrate rollback` compares every item with its row, and carries back what differs; the next "
+    "`migrate switch writes` begins with the stream anew"
+)
+"""What leads on where changes have gone unread."""
 _AFTER: Final = "after"
 _BEGINNING: Final = "beginning"
 _END: Final = "end"
@@ -115,5 +120,5 @@ def trimmed(table: str) -> StreamLostError:
         f"the stream of table {table} was not read for longer than the 24 hours that it keeps its records: "
         "changes have gone unread",
         safe="nothing was written; the table has every item",
-        next_step="compare the whole table with its source before anything goes by this stream again",
+        next_step=ANEW,
     )

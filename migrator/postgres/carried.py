@@ -196,9 +196,9 @@ async def check_unmarked(connection: Connection, sources: Sequence[str]) -> None
         raise GateError(
             f"somebody has written to {', '.join(found)} past the fence, while DynamoDB is the master",
             safe="nothing is carried back any more; DynamoDB has every change of the applications",
-            next_step="see who has dropped or disabled the trigger migrator_fence there. What was written is not in "
-            "DynamoDB: write it there too, delete its marks (migrator.marks), put the fence up again with "
-            "`migrate switch writes`, and start `migrate relay` again",
+            next_step="see who has disabled or dropped the trigger migrator_fence there, and ALTER TABLE ... ENABLE "
+            "ALWAYS TRIGGER migrator_fence. What was written is not in DynamoDB: write it there too, delete its marks "
+            "from migrator.marks, and start `migrate relay` again",
         )
 
 

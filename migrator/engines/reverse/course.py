@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from migrator.dynamodb.shards import KEPT_SECONDS, Position, StreamLostError, trimmed
+from migrator.dynamodb.shards import ANEW, KEPT_SECONDS, Position, StreamLostError, trimmed
 from migrator.dynamodb.streams import StreamReader, arn_of
 from migrator.engines.reverse.landing import Reached
 from migrator.postgres import streams
@@ -116,7 +116,7 @@ class Course:
                 f"the stream of table {self._table} is another one than was read: it was turned off meanwhile, and "
                 "changes have gone unread",
                 safe="nothing was written; the table has every item",
-                next_step="compare the whole table with its source before anything goes by this stream",
+                next_step=ANEW,
             )
         return stream
 

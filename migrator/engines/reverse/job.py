@@ -16,7 +16,7 @@ from migrator.engines.reverse.way import Way
 from migrator.engines.stores import live_table
 from migrator.engines.together import together
 from migrator.errors import GateError
-from migrator.postgres import carried, phases, state, streams
+from migrator.postgres import carried, fence, phases, state, streams
 from migrator.postgres.connection import session
 from migrator.reconcile.lookup import Lookup
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from migrator.engines.stores import Stores
     from migrator.mapping import Entity, Model, Table
     from migrator.postgres.connection import Connection
+    from migrator.postgres.identifiers import TableName
     from migrator.postgres.streams import Backlog
     from migrator.reconcile.item_key import ItemKey
 
@@ -224,6 +225,7 @@ class _Looking:
             return
         self._looked_at = time.monotonic()
         await self.count(connection)
+        await self._look_at_fence(connection)
         for each in self._appliers:
             if each.course.lag >= self._limits.alarm_seconds:
                 self._listener.warned(
@@ -232,6 +234,18 @@ class _Looking:
                     "what goes unread can be found by comparing everything alone. See that nothing slows it down"
                 )
         self._listener.looked(self._outcome)
+
+    async def _look_at_fence(self, connection: Connection) -> None:
+        """Tells where somebody could write to a table past the fence."""
+        tables: set[TableName] = set()
+        for each in self._appliers:
+            tables |= await each.landing.fenced(connection)
+        gaps = await fence.gaps(connection, sorted(tables, key=str))
+        if gaps:
+            self._listener.warned(
+                f"the fence of {', '.join(map(str, gaps))} is not whole, and what is written there is not in DynamoDB: "
+                "ALTER TABLE ... ENABLE ALWAYS TRIGGER migrator_fence"
+            )
 
     async def count(self, connection: Connection) -> None:
         """Brings what is refused, and the lag, up to date."""

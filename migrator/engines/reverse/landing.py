@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from migrator.mapping import Model, Table
     from migrator.postgres.carried import RowWriter
     from migrator.postgres.connection import Connection
+    from migrator.postgres.identifiers import TableName
 
 REFERRED_TO: Final = "rows refer to it, and PostgreSQL would delete or change them with it"
 
@@ -84,6 +85,14 @@ class Landing:
         """
         at = await phases.standings(connection, self.model.name)
         return {name: at[name] for name in self._ways if name in at and at[name].is_carried_back}
+
+    async def fenced(self, connection: Connection) -> set[TableName]:
+        """The tables of the entities that are carried back now: nobody else may write to them.
+
+        Raises:
+            SourceError: PostgreSQL cannot be reached.
+        """
+        return {self._ways[name].lookup.live.table for name in await self.standing(connection)}
 
     async def land(
         self,

@@ -138,6 +138,14 @@ async def test_a_write_past_the_fence_is_told(shelved: Library) -> None:
     assert await shelved.rows("authors", "name") == [("Anne",)]
 
 
+async def test_a_fence_that_is_not_whole_is_told(shelved: Library) -> None:
+    heard = Heard()
+    async with shelved.migration.session() as session:
+        await session.execute("DROP TRIGGER migrator_fence ON books")
+    await shelved.carrying(heard, heard.stop, until_drained=True)
+    assert [sentence.partition(" is not whole")[0] for sentence in heard.warnings] == ["the fence of public.books"]
+
+
 async def test_a_stream_that_is_turned_off_is_refused_and_another_one_is(shelved: Library) -> None:
     shelved.client.update_table(TableName=shelved.table, StreamSpecification={"StreamEnabled": False})
     with pytest.raises(TargetError, match="is not on"):
