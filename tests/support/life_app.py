@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING, Final, cast
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from migrator.app import DualWriter, Limits, OwnWrites, ReadLimits, Router, remembering
-from migrator.app.repository import AsyncRepository, ConflictError, NotFoundError, UnavailableError
+from migrator.app.repository import (
+    AsyncRepository,
+    ConflictError,
+    FencedError,
+    NotFoundError,
+    PausedError,
+    UnavailableError,
+)
 from migrator.reconcile import Times
 from tests.support.history import END
 from tests.support.history_file import Recorder
@@ -122,12 +129,12 @@ class Application:
 
     async def _outcome(self, repository: AsyncRepository, made: Record | None, found: Record | None) -> Outcome:
         try:
-            async with self.sessions.begin() as transaction:
+            async with repository.writing() as block:
                 if made is not None:
-                    await repository.put(transaction, made)
+                    await repository.put(block, made)
                 elif found is not None:
-                    await repository.delete(transaction, found)
-        except (ConflictError, NotFoundError):
+                    await repository.delete(block, found)
+        except (ConflictError, NotFoundError, PausedError, FencedError):
             return "refused"
         except UnavailableError:
             return "unknown"

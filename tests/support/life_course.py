@@ -15,45 +15,69 @@ if TYPE_CHECKING:
     from tests.support.life import Life
     from tests.support.story_processes import Part
 
-_RELAYS: Final = 2
 _BETWEEN_STARTS: Final = 1.0
 
 
-async def follow(life: Life, rest: float) -> None:
+async def follow(life: Life, rest: float = 0, *, kills: int = 0) -> None:
     """From `prepare` to `dual_write`."""
-    await life.migrate("copy", "--yes", kills=1)
-    await life.move("switch", "dual-write", "--wait", kills=1)
+    await life.migrate("copy", "--yes", kills=kills)
+    await life.move("switch", "dual-write", "--wait", kills=kills)
     await asyncio.sleep(rest)
 
 
-async def move_reads(life: Life, rest: float) -> None:
-    """From `dual_write` to `read_target`, half of the keys first."""
-    await life.move("switch", "reads", "--percent", "50", kills=1)
-    await asyncio.sleep(rest)
-    await life.move("switch", "reads")
+async def move_reads(life: Life, rest: float = 0, *, percent: str = "100", kills: int = 0) -> None:
+    """From `dual_write` to `read_target`, or to another percentage."""
+    await life.move("switch", "reads", "--percent", percent, kills=kills)
     await asyncio.sleep(rest)
 
 
-async def move_writes(life: Life, rest: float) -> None:
+async def move_writes(life: Life, rest: float = 0, *, kills: int = 0) -> None:
     """From `read_target` to `write_target`."""
-    await life.move("switch", "writes", kills=1)
+    await life.move("switch", "writes", kills=kills)
     await asyncio.sleep(rest)
 
 
-async def go_back(life: Life, to: str, rest: float) -> None:
+async def go_back(life: Life, to: str, rest: float = 0, *, kills: int = 0) -> None:
     """Back, from `dual_write` to `prepare` or from any later phase to `dual_write`."""
-    await life.move("rollback", "--to", to, kills=1)
+    await life.move("rollback", "--to", to, kills=kills)
     await asyncio.sleep(rest)
+
+
+async def back_from_each(life: Life, rest: float, *, kills: int) -> None:
+    """From `prepare` to each phase, and back to `prepare` in the end."""
+    await follow(life, rest, kills=kills)
+    await go_back(life, "prepare", rest, kills=kills)
+    await follow(life, rest, kills=kills)
+    await move_reads(life, rest, percent="50", kills=kills)
+    await go_back(life, "dual-write", rest, kills=kills)
+    await move_reads(life, rest, percent="50", kills=kills)
+    await move_reads(life, rest, kills=kills)
+    await move_writes(life, rest, kills=kills)
+    await go_back(life, "dual-write", rest, kills=kills)
+    await go_back(life, "prepare", rest, kills=kills)
+
+
+async def forward(life: Life, rest: float, *, kills: int) -> None:
+    """From `prepare` to `write_target`."""
+    await follow(life, rest, kills=kills)
+    await move_reads(life, rest, kills=kills)
+    await move_writes(life, rest, kills=kills)
 
 
 @asynccontextmanager
-async def lived(life: Life, between_kills: tuple[float, float]) -> AsyncIterator[None]:
-    """Applications and relays while the block runs, killed again and again, and faults."""
+async def lived(life: Life, between_kills: tuple[float, float], *, relays: int = 1) -> AsyncIterator[None]:
+    """Applications and relays while the block runs, killed again and again, and faults.
+
+    Args:
+        life: whose they are.
+        between_kills: seconds from one kill to the next, at least and at most.
+        relays: how many.
+    """
     rules = [life.proxy.inject(fault, rate=rate) for fault, rate in FAULTS]
     begun = time.monotonic()
     async with AsyncExitStack() as stack:
-        parts: list[Part] = [life.application(place) for place in range(len(LEASES))]
-        parts += [life.relay(number + 1) for number in range(_RELAYS)]
+        applications = [life.application(place) for place in range(len(LEASES))]
+        parts: list[Part] = [*applications, *(life.relay(number + 1) for number in range(relays))]
         for part in parts:
             stack.callback(part.close)
             await part.start()
@@ -62,9 +86,9 @@ async def lived(life: Life, between_kills: tuple[float, float]) -> AsyncIterator
             yield
             for task in beside:
                 task.cancel()
-        for part in parts:
-            if await part.check():
-                await part.end()
+        # What an application has begun, it ends; relays are killed where they are.
+        for each in applications:
+            await each.end()
     life.figures.seconds = time.monotonic() - begun
     for rule in rules:
         life.proxy.remove(rule)
