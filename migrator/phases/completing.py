@@ -5,15 +5,12 @@ The source stays fenced: whoever still writes to it is told so. A run that is cu
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from migrator.dynamodb.client import Client
-from migrator.engines.sweep import sweep
 from migrator.phases.course import fingerprints_of, names_of, tables_of
 from migrator.phases.move import refused
 from migrator.phases.plan import Plan, planned
-from migrator.postgres import capture, fence, phases, streams, verifications
+from migrator.postgres import capture, fence, phases, streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,11 +68,8 @@ async def _drop_capture(course: Course, connection: Connection, entities: Sequen
 
 async def _sweep(course: Course, connection: Connection, entities: Sequence[Entity]) -> None:
     """Sweeps the tables of which every entity is done: in others, relays go by their tombstones."""
-    now = await verifications.now(connection)
-    before = int(now.timestamp() - course.times.life)
-    async with Client(await asyncio.to_thread(course.stores.target)) as client:
-        for table in course.model.tables:
-            if all(each in entities for each in course.model.entities if each.table.name == table.name):
-                course.told(f"sweeping tombstones from table {table.name}")
-                swept = await sweep(client, table, before)
-                course.told(f"{swept:,} tombstones swept")
+    for table in course.model.tables:
+        if all(each in entities for each in course.model.entities if each.table.name == table.name):
+            course.told(f"sweeping tombstones from table {table.name}")
+            swept = await course.sweep(connection, table)
+            course.told(f"{swept:,} tombstones swept")

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from migrator.dynamodb import admin, control, streams
+from migrator.dynamodb import Client, admin, control, streams
+from migrator.engines.sweep import sweep
 from migrator.mapping import Inverse, entity_fingerprint
 from migrator.phases.evidence import table_of
 from migrator.phases.groups import members
-from migrator.postgres import catalog, phases, state
+from migrator.postgres import catalog, phases, state, verifications
 from migrator.postgres.connection import connect
 from migrator.postgres.locks import lock
 
@@ -85,6 +86,18 @@ class Course:
     async def sources(self, connection: Connection, entities: Sequence[Entity]) -> list[str]:
         """The names that marks have for the tables of these entities."""
         return [str((await catalog.require(connection, name)).table) for name in tables_of(entities)]
+
+    async def sweep(self, connection: Connection, table: Table) -> int:
+        """Removes the tombstones of a table that have stood for a request's life; returns how many.
+
+        Applications' own are on no record that a relay would purge them by.
+
+        Raises:
+            SourceError, TargetError: a store cannot be reached or used.
+        """
+        now = await verifications.now(connection)
+        async with Client(await asyncio.to_thread(self.stores.target)) as client:
+            return await sweep(client, table, int(now.timestamp() - self.times.life))
 
     async def check_streams(self, entities: Sequence[Entity]) -> None:
         """Sees that the way back can be read.

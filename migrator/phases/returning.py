@@ -81,6 +81,8 @@ async def return_writes(course: Course) -> Plan:
         await _refuse_writes(course, connection)
         await _wait_for_writers(course, connection, there)
         await _carry_back(course, there)
+        for table in {each.table.name: each.table for each in there}.values():
+            await course.sweep(connection, table)
         await _end(course, connection, there)
     return plan
 

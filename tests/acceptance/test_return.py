@@ -68,6 +68,7 @@ def test_what_was_written_in_the_target_returns(written: Project, client: Dynamo
     assert "done: shop is in phase dual_write\nnext: applications read the source again" in done.err
     assert stages(written) == {("dual_write", None)}
     assert names(written) == {**{key: name for key, name in before.items() if key != 2}, 1: "changed", 77: "new"}
+    assert not [item for item in written.items() if "_del" in item]
     # Nothing of it is a change to carry over, and what is changed from here on is.
     assert written.database.fetch("select count(*) from migrator.marks") == [(0,)]
     written.database.execute(NAME)
