@@ -11,10 +11,22 @@ from migrator.cli.groups import groups_of, next_moves
 from migrator.cli.work import terms_of, times_of
 from migrator.dynamodb import admin, control
 from migrator.dynamodb.errors import TableMissingError
+from migrator.engines import reverse
 from migrator.engines.copy import plan_table, records
 from migrator.engines.stores import live_table
 from migrator.errors import ConfigurationError, TargetError
-from migrator.postgres import capture, catalog, divergences, marks, pending, phases, rehearsals, state, verifications
+from migrator.postgres import (
+    capture,
+    catalog,
+    divergences,
+    marks,
+    pending,
+    phases,
+    rehearsals,
+    state,
+    streams,
+    verifications,
+)
 from migrator.postgres.connection import connect
 from migrator.postgres.identifiers import TableName
 
@@ -36,6 +48,8 @@ if TYPE_CHECKING:
     from migrator.postgres.pending import Backlog
     from migrator.postgres.phases import Phase
     from migrator.postgres.rehearsals import Rehearsal
+    from migrator.postgres.streams import Backlog as Carried
+    from migrator.postgres.streams import Refusal
     from migrator.postgres.verifications import Verification
     from migrator.settings import Settings
 
@@ -90,6 +104,7 @@ class Standing:
     `alarm` says that they take more of the disk than they may. `verification` is the last one that came to a verdict,
     `attempt` the last one of all, `divergences` how many are open, `at` the time by the source's clock. `groups` are
     the entities as they move together, `moves` those that they have before them; `rehearsal` is the latest one.
+    `carried` is how far the source follows applications that write to the target, `refusals` the first that it refuses.
     """
 
     model: str
@@ -106,6 +121,8 @@ class Standing:
     rehearsal: Rehearsal | None = None
     moves: Sequence[Next] = ()
     backlog: Backlog | None = None
+    carried: Carried | None = None
+    refusals: Sequence[Refusal] = ()
     alarm: str | None = None
 
     @property
@@ -155,6 +172,8 @@ class Standing:
             if source.set_aside:
                 command = "migrate relay" if self.followed else "migrate copy"
                 yield f"{source.name}: rows set aside: {source.set_aside:,}; correct them, then run `{command}`"
+        for each in self.refusals:
+            yield f"the source refuses a change of {each.entity}: {each.reason} (table {each.table}, key {each.key})"
         for group in self.groups:
             yield from group.in_the_way()
         if self.alarm is not None:
@@ -240,6 +259,9 @@ async def _read_source(work: Work, stores: Stores, settings: Settings) -> Standi
             names = [source.qualified for source in standing.sources]
             standing.backlog = await pending.backlog(connection, names)
             standing.alarm = standing.backlog.alarm(settings.marks_bytes)
+        if standing.version >= state.LATEST and any(group.at.is_carried_back for group in standing.groups):
+            standing.carried = await reverse.backlog(connection, work.model)
+            standing.refusals = await streams.refusals(connection, work.model.name, limit=REASONS)
         if standing.version >= state.LATEST:
             life, terms = times_of(settings).life, terms_of(settings)
             standing.moves = await next_moves(connection, work.model, standing.groups, life=life, terms=terms)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from migrator.cli.invocation import Invocation
     from migrator.postgres.pending import Backlog
     from migrator.postgres.rehearsals import Rehearsal
+    from migrator.postgres.streams import Backlog as Carried
     from migrator.postgres.verifications import Verification
 
 SECONDS_BETWEEN: Final = 2.0
@@ -83,6 +84,8 @@ def _show(standing: Standing) -> None:
         click.echo(f"note: {printable(remark)}")
     if standing.backlog is not None:
         click.echo(f"changes: {_backlog_words(standing.backlog)}")
+    if standing.carried is not None:
+        click.echo(f"carried back: {_carried_words(standing.carried)}")
     click.echo(f"verification: {_verification_words(standing)}")
     if standing.rehearsal is not None:
         click.echo(f"rehearsal: {_rehearsal_words(standing, standing.rehearsal)}")
@@ -142,6 +145,13 @@ def _backlog_words(backlog: Backlog) -> str:
     return ", ".join([*words, f"{backlog.set_aside:,} set aside", f"{backlog.bytes / 1_000_000:,.1f} MB on disk"])
 
 
+def _carried_words(carried: Carried) -> str:
+    refused = f"{carried.refused:,} changes refused" if carried.refused else "nothing refused"
+    if carried.seconds is None:
+        return f"{refused}; a stream has never been read: see that `migrate relay` runs"
+    return f"{refused}; the streams were read {carried.seconds:,.0f} s ago"
+
+
 def _verification_words(standing: Standing) -> str:
     done, attempt = standing.verification, standing.attempt
     words = ["none yet"] if done is None else [f"{'equal' if done.clean else 'differences'} at {_when(standing, done)}"]
@@ -183,6 +193,7 @@ def _as_json(standing: Standing) -> dict[str, Any]:
             for target in standing.targets
         ],
         "marks": standing.backlog and asdict(standing.backlog),
+        "carried_back": standing.carried and asdict(standing.carried),
         "verification": _verification_as_json(standing, standing.verification),
         "rehearsal": standing.rehearsal and asdict(standing.rehearsal),
         "last_attempt": standing.attempt

@@ -89,7 +89,11 @@ def test_what_the_source_does_not_take_keeps_it_from_returning(written: Project,
     client.put_item(TableName=written.table, Item=customer(1, "much too long for the source"))
     written.here(*BACK).failed(8, "does not hold what the target holds", "nothing is lost", "migrate switch writes")
     assert stages(written) == {("write_target", "returning")}
-    assert standing(written)["next"] == ["migrate rollback"]
+    found = standing(written)
+    assert found["next"] == ["migrate rollback"]
+    assert found["carried_back"]["refused"] == 1
+    assert "the source refuses a change of CUSTOMER: " in found["in_the_way"][0]
+    assert "carried back: 1 changes refused; the streams were read " in written.here("status").succeeded().out
     # The way back of the way back: applications write again, and put it right.
     assert "opening the target again" in written.here(*WRITES).succeeded().err
     assert stages(written) == {("write_target", "open")}
