@@ -68,7 +68,7 @@ BOUND: Final = 20.0
 """By how many seconds a read of DynamoDB may be behind while PostgreSQL is the master, whatever relays go through."""
 _HOT: Final = 12
 """Rows of each entity that all sessions work on."""
-_GIVEN_UP: Final = 60.0
+_GIVEN_UP: Final = 300.0
 _PROOFS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("switch", "reads"): ("verify",),
     ("switch", "writes"): ("verify", "rehearse"),
