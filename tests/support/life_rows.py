@@ -30,7 +30,7 @@ ASKED: Final = {
     "EXECUTION_LOG": ("execution_id", "created_at", "id"),
 }
 """The columns that a row is read by, where its primary key is not enough. They are not changed."""
-MOVED: Final = ("WEBSOCKET",)
+MOVED: Final = ("REPOSITORY", "AGENT_EXECUTION", "WEBSOCKET")
 """The entities of which rows get other items' keys now and then."""
 _FIRST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 

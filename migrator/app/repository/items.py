@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from migrator.app.repository.record import Shape
 from migrator.dynamodb import answers
 from migrator.dynamodb.items import batch_get
-from migrator.errors import ConfigurationError, UsageError
+from migrator.errors import ConfigurationError, TargetError, UsageError
 from migrator.mapping import Get, Inverse, ItemInverse, Query
 from migrator.mapping.ownership import key_values
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 PAGE: Final = 100
 """Items that a page is asked for: as many as one BatchGetItem takes."""
+_LOOKS: Final = 4
+"""How often a page is read anew while rows of it get other keys."""
+_PAUSE_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +120,27 @@ class Items:
         """The records of one page of an answer, without tombstones, expired items and those of other entities.
 
         Raises:
-            TargetError: DynamoDB cannot be reached or used.
+            TargetError: DynamoDB cannot be reached or used, or holds a row in part.
             Undecodable: an item has not the form that the mapping gives it.
         """
         pattern = question.pattern
-        page = await answers.page(client, pattern, question.row, limit=limit, start_key=start_key)
-        items = self.own(page.items, pattern.item)
-        if pattern.item != self.whole or not _is_projected_whole(pattern):
-            items = await self._completed(client, question, items)
+        is_whole = pattern.item == self.whole and _is_projected_whole(pattern)
+        looks = 0
+        while True:
+            page = await answers.page(client, pattern, question.row, limit=limit, start_key=start_key)
+            items, all_there = self.own(page.items, pattern.item), True
+            if not is_whole:
+                items, all_there = await self._completed(client, question, items)
+            looks += 1
+            if all_there or looks == _LOOKS:
+                break
+            # A row has got another key between the two requests: what was found first tells the old one.
+            await asyncio.sleep(_PAUSE_SECONDS * looks)
+        if not all_there and isinstance(pattern, Get):
+            raise TargetError(
+                f"a row of {self.entity.name} has an item that tells of it, and none that holds it whole",
+                next_step="try again; `migrate verify` says whether an item is missing",
+            )
         inverse = self._inverses[self.whole]
         return RecordPage([self.shape.of_row(inverse.part(item)) for item in items], page.last_key)
 
@@ -137,14 +154,19 @@ class Items:
             and (discriminator is None or each.get(discriminator, {}).get("S", self.entity.name) == self.entity.name)
         ]
 
-    async def _completed(self, client: Client, question: Question, items: Sequence[WireItem]) -> list[WireItem]:
-        """The items that hold the rows whole, in the same order; what has changed meanwhile is as it is now."""
+    async def _completed(
+        self, client: Client, question: Question, items: Sequence[WireItem]
+    ) -> tuple[list[WireItem], bool]:
+        """The items that hold the rows whole, in the same order, and whether each was there.
+
+        What has changed meanwhile is as it is now.
+        """
         keys = {str(key): key for key in (self._whole_key(question.pattern.item, item) for item in items)}
         names = [attribute.name for attribute in self.entity.table.key_attributes]
         found = await batch_get(client, self.entity.table.name, list(keys.values()))
         by_key = {str({name: each[name] for name in names}): each for each in self.own(found, self.whole)}
-        whole = (by_key.get(key) for key in keys)
-        return [item for item in whole if item is not None and self._fits(question, item)]
+        whole = [by_key[key] for key in keys if key in by_key]
+        return [item for item in whole if self._fits(question, item)], len(whole) == len(keys)
 
     def _whole_key(self, number: int, item: WireItem) -> WireItem:
         """The key of the item that holds a row whole, from another item of it."""
