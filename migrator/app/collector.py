@@ -44,6 +44,9 @@ class Receiver(Protocol):
     def on(self) -> bool:
         """Whether rows are wanted at all."""
 
+    def begun(self) -> None:
+        """A transaction begins, in the context that it belongs to."""
+
     def committed(self, rows: Sequence[RowName], left: Mapping[Reason, int]) -> None:
         """A transaction was committed that has touched these rows, and others that are left to the relay."""
 
@@ -144,6 +147,7 @@ class Collector:
     @property
     def _listeners(self) -> dict[str, Callable[..., None]]:
         return {
+            "after_transaction_create": self._after_create,
             "after_flush": self._after_flush,
             "do_orm_execute": self._on_statement,
             "after_commit": self._after_commit,
@@ -163,6 +167,11 @@ class Collector:
                 return own, None
             case _:
                 return Session, target.pool
+
+    @unnoticed
+    def _after_create(self, _session: Session, _transaction: SessionTransaction) -> None:
+        """A transaction begins. SQLAlchemy's asyncio commits `async with sessions.begin()` in a task of its own."""
+        self._receiver.begun()
 
     @unnoticed
     def _after_flush(self, session: Session, flush: UOWTransaction) -> None:

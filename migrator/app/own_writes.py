@@ -118,10 +118,15 @@ def current() -> OwnWrites | None:
     return _CURRENT.get()
 
 
-def noted(rows: Iterable[RowName], *, others: bool) -> dict[RowName, Write]:
-    """Notes what this context has committed just now."""
+def here() -> OwnWrites:
+    """What this context has written; from now on, what tasks write that it starts is among it."""
     own = _CURRENT.get()
     if own is None:
         own = OwnWrites()
         _CURRENT.set(own)
-    return own.note(rows, others=others)
+    return own
+
+
+def noted(rows: Iterable[RowName], *, others: bool) -> dict[RowName, Write]:
+    """Notes what this context has committed just now."""
+    return here().note(rows, others=others)

@@ -17,7 +17,7 @@ from migrator.app.forks import told_of_forks
 from migrator.app.lifespan import Lifespan
 from migrator.app.limits import Limits
 from migrator.app.mirror import Place
-from migrator.app.own_writes import noted
+from migrator.app.own_writes import here, noted
 from migrator.app.worker import Handed, Worker
 
 if TYPE_CHECKING:
@@ -130,6 +130,11 @@ class DualWriter(Lifespan):
     async def aclose(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - what is bounded is another thread's work
         """As `close`, without holding up the event loop."""
         await asyncio.to_thread(self.close, timeout)
+
+    def begun(self) -> None:
+        """A transaction begins: whoever began it is to know what it commits, whichever task does so."""
+        if self._remembers:
+            here()
 
     def committed(self, rows: Sequence[RowName], left: Mapping[Reason, int]) -> None:
         """A transaction was committed that has touched these rows, and others that are left to the relay."""

@@ -90,6 +90,26 @@ def test_what_a_context_wrote_is_read_where_it_is(app: Application, proxy: Fault
         assert reader.causes() == {"own_write": 2}
 
 
+def test_a_task_reads_what_its_blocks_wrote(app: Application, proxy: FaultProxy) -> None:
+    move(app, "read_target", 100)
+
+    async def run() -> None:
+        engine = create_async_engine(app.url(app.migration, "asyncpg"))
+        sessions = async_sessionmaker(engine)
+        writer = app.writer(endpoint_url=proxy.endpoint_url)
+        writer.attach(sessions)
+        async with writer:
+            with Reader.on(app, writer) as reader, proxy.failing(Stall(), on="PutItem"):
+                async with sessions.begin() as session:
+                    session.add(orm.organization("org-1", "Acme"))
+                assert await reader.aname("org-1") == ("postgres", "Acme")
+                proxy.release()
+        writer.detach()
+        await engine.dispose()
+
+    asyncio.run(run())
+
+
 def test_a_task_reads_what_it_wrote_and_so_do_its_tasks(app: Application, proxy: FaultProxy) -> None:
     move(app, "read_target", 100)
 
