@@ -34,6 +34,7 @@ def test_nothing_set_leaves_everything_to_the_drivers() -> None:
         "page_seconds": 300.0,
         "signature_seconds": 900.0,
         "clock_skew_seconds": 300.0,
+        "lease_seconds": 5.0,
         "marks_bytes": 10 * 2**30,
         "gate_age_hours": 24.0,
         "gate_lag_seconds": 60.0,
