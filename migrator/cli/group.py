@@ -15,7 +15,7 @@ COMMANDS = {
     "copy": "Copy rows into items, going on where an earlier run has stopped.",
     "verify": "Prove that the target holds what the source asks for, and nothing else.",
     "switch": "Move on to the next phase, through its gates.",
-    "relay": "Carry changes of the source over into the target, and back where the target is written, until it is stopped.",
+    "relay": "Carry changes over into the target, and back where the target is written, until it is stopped.",
     "rehearse": "Prove the way back on a sample of rows: to their items, and from these back into their tables.",
     "rollback": "Move back to the phase before.",
     "complete": "End the migration: give up the way back, drop capture, sweep tombstones.",

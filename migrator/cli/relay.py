@@ -51,7 +51,7 @@ def command(  # noqa: PLR0913 - its options
     emf: str | None,
     as_json: bool,
 ) -> int | None:
-    """Carry changes of the source over into the target, and back where the target is written, until it is stopped.
+    """Carry changes over into the target, and back where the target is written, until it is stopped.
 
     Any number may run at once. Without a TABLE, the changes of all tables are carried. Ctrl-C and SIGTERM end it when
     what is under way is settled. With --until-empty, exit code 1 where changes are set aside or refused.
