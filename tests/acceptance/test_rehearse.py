@@ -134,4 +134,4 @@ def test_it_is_what_comes_next_when_all_reads_have_moved(followed: Project) -> N
     assert model["next"] == ["migrate rehearse"]
     followed.here("rehearse").succeeded()
     (model,) = json.loads(followed.here("status", "--json").succeeded().out)["models"]
-    assert model["next"] == []
+    assert model["next"] == ["migrate switch writes"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from tests.acceptance.writing import WRITES, read, stages, standing, streamed
+from tests.acceptance.writing import WRITES, read, stages, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.project import Project
 
-__all__ = ["read", "streamed"]
+__all__ = ["read"]
 BACK = ("rollback", "-y")
 NAME = "update customers set name = 'later' where id = 1"
 

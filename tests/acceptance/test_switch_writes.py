@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from tests.acceptance.writing import WRITES, read, stages, standing, streamed
+from tests.acceptance.writing import WRITES, read, stages, standing
 from tests.support.project import UNFIT
 
 if TYPE_CHECKING:
     from tests.support.project import Project
 
-__all__ = ["read", "streamed"]
+__all__ = ["read"]
 WRITE = "update customers set name = 'other' where id = 1"
 
 
@@ -54,8 +54,8 @@ def test_ttl_is_enabled_a_life_after_the_target_has_opened(read: Project) -> Non
     client.close()
 
 
-def test_each_gate(streamed: Project) -> None:
-    assert "write_target can be entered from read_target" in closed(streamed)
+def test_it_comes_after_the_reads(prepared: Project) -> None:
+    assert "write_target can be entered from read_target" in closed(prepared)
 
 
 def test_what_has_to_be_there(read: Project) -> None:

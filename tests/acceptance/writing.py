@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.following import following
-from tests.support.project import ROWS
 
 if TYPE_CHECKING:
     from tests.support.project import Project
@@ -18,18 +17,9 @@ LEASE = {"MIGRATOR_LEASE_SECONDS": "0.2"}
 
 
 @pytest.fixture
-def streamed(project: Project) -> Project:
-    """A shop whose table has a stream, prepared and filled."""
-    project.database.execute(ROWS.format(customers=20, orders=100))
-    project.edit('ttl="ExpiresAt",', 'ttl="ExpiresAt",\n    stream="NEW_AND_OLD_IMAGES",')
-    project.prepare()
-    return project.through(**LEASE)
-
-
-@pytest.fixture
-def read(streamed: Project) -> Project:
+def read(prepared: Project) -> Project:
     """Read from the target alone, verified, and its way back rehearsed."""
-    quick = following(streamed)
+    quick = following(prepared.through(**LEASE))
     quick.here("verify").succeeded()
     quick.here("switch", "reads", "-y").succeeded()
     quick.here("rehearse").succeeded()
