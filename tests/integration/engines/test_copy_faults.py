@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.support.migration import Migration
     from tests.support.stores import Database
 
+pytestmark = pytest.mark.uncovered
+
 # Seconds until a copy gives up: few, since a test waits for it, and enough for requests that nothing is wrong with.
 PATIENCE = 3.0
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.support.fault_proxy import FaultProxy
     from tests.support.migration import Migration
 
+pytestmark = pytest.mark.uncovered
+
 TIMES = Times(request=2.0, page=5.0, signature=0.0, skew=0.0)
 LIMITS = copy.Limits(times=TIMES)
 EDITS = [
@@ -120,7 +122,6 @@ async def test_a_copy_beside_writers_and_relays_ends_with_what_the_source_holds(
     assert (await followed.verify()).clean
 
 
-@pytest.mark.uncovered
 async def test_it_is_so_through_a_target_that_fails_all_the_time(followed: Migration, proxy: FaultProxy) -> None:
     for fault, rate in (
         (throttle(), 0.05),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.support.fault_proxy import FaultProxy
     from tests.support.migration import Migration
 
+pytestmark = pytest.mark.uncovered
+
 
 async def test_changes_of_every_kind_reach_the_target(miyabi: Migration) -> None:
     await follow(miyabi)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.support.fault_proxy import FaultProxy
     from tests.support.migration import Migration
 
+pytestmark = pytest.mark.uncovered
+
 FOUND = "INSERT INTO organizations (id, name, created_at, updated_at) VALUES ('org-new', 'New', now(), now())"
 RENAME = "UPDATE organizations SET name = name || '!'"
 FINISH = "UPDATE tasks SET status = 'completed', updated_at = now()"

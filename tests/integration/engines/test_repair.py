@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tests.support.fault_proxy import FaultProxy
     from tests.support.migration import Migration
 
+pytestmark = pytest.mark.uncovered
+
 TIMES = Times(request=20.0)
 
 
@@ -72,7 +74,6 @@ async def delete_items(migration: Migration, count: int) -> None:
     apply(migration, put=[], delete=[{name: item[name] for name in ("PK", "SK")} for item in items[:count]])
 
 
-@pytest.mark.uncovered
 async def test_corruptions_of_all_kinds_are_put_right(miyabi: Migration) -> None:
     await add_rows(miyabi)
     await follow(miyabi)
@@ -113,7 +114,6 @@ async def write(migration: Migration, stop: asyncio.Event) -> int:
     return count
 
 
-@pytest.mark.uncovered
 async def test_beside_writers_and_a_relay_nothing_newer_is_lost(
     miyabi: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:

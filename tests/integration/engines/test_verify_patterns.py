@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from migrator.mapping import WireItem
     from tests.support.migration import Migration
 
+pytestmark = pytest.mark.uncovered
+
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
