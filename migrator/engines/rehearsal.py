@@ -16,7 +16,16 @@ from migrator.dynamodb.versions import DELETED
 from migrator.engines.stores import live_table
 from migrator.errors import GateError
 from migrator.mapping import Inverse, Undecodable, Unencodable, differing_columns, expiry, forward
-from migrator.postgres import phases, rehearsals, samples, stand_in, state, verifications
+from migrator.postgres import (
+    key_marks,
+    missed_marks,
+    phases,
+    rehearsals,
+    samples,
+    stand_in,
+    state,
+    verifications,
+)
 from migrator.postgres.connection import connect
 from migrator.postgres.rehearsals import Rehearsal
 from migrator.postgres.rows import RowSource
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
     from migrator.mapping import Entity, Model, Row, WireItem
     from migrator.postgres.catalog import LiveTable
     from migrator.postgres.connection import Connection
+    from migrator.postgres.missed_marks import Form
     from migrator.postgres.rows import Key
 
 _AT_ONCE: Final = 50
@@ -49,8 +59,8 @@ class Failure:
 class Rehearsed:
     """What was found of one entity.
 
-    Of its `rows`, some are `expired`, past their TTL, and some were `moving`: they changed for as long as they were
-    looked at.
+    Of its `rows`, some are `expired`, past their TTL, and some were `moving`: they changed, or a change of them waited
+    to be carried over, for as long as they were looked at.
     """
 
     entity: Entity
@@ -133,6 +143,7 @@ class _Stage:
         self._client = client
         self._inverse = Inverse(entity)
         self._source = RowSource(live, entity.projection)
+        self._form: Form | None = None
         self._names = [projected.name for projected in entity.projection]
 
     async def rehearse(self, sample: int, now: int) -> Rehearsed:
@@ -147,9 +158,13 @@ class _Stage:
         failing: dict[Key, Failure | None] = {}
         for pause in _PAUSES:
             await asyncio.sleep(pause)
+            waiting = await self._waiting(keys)
             rows = await self._rows(keys)
             living = {key: row for key, row in rows.items() if not self._is_expired(row, now)}
             failing = await self._look(living)
+            # A change that was made since then waits still, or has arrived before the items were read.
+            waiting |= await self._waiting(list(failing))
+            failing = {key: None if key in waiting else failure for key, failure in failing.items()}
             found.expired += len(rows) - len(living)
             found.proven += len(living) - len(failing)
             keys = list(failing)
@@ -159,6 +174,15 @@ class _Stage:
         found.failures += failures
         found.moving += len(failing) - len(failures)
         found.rows = found.proven + found.expired + found.moving + len(found.failures)
+
+    async def _waiting(self, keys: Sequence[Key]) -> set[Key]:
+        """Those of these rows of which a change waits to be carried over."""
+        if self._form is None:
+            self._form = await missed_marks.form(self._connection, self._live, self._live.key)
+        named = [self._source.named_key(key) for key in keys]
+        documents = await self._form.documents(self._connection, named)
+        marks = await key_marks.of_rows(self._connection, str(self._live.table), documents)
+        return {keys[place] for place, reasons in marks.items() if None in reasons}
 
     async def _rows(self, keys: Sequence[Key]) -> dict[Key, Row]:
         records = await self._source.by_keys(self._connection, keys)

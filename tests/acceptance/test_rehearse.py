@@ -135,3 +135,11 @@ def test_it_is_what_comes_next_when_all_reads_have_moved(followed: Project) -> N
     followed.here("rehearse").succeeded()
     (model,) = json.loads(followed.here("status", "--json").succeeded().out)["models"]
     assert model["next"] == ["migrate switch writes"]
+
+
+def test_a_row_whose_change_waits_has_not_failed(followed: Project) -> None:
+    followed.database.execute("update customers set name = 'other' where id <= 3")
+    found = entities(followed, 0)
+    assert (found["CUSTOMER"]["proven"], found["CUSTOMER"]["moving"], found["CUSTOMER"]["failures"]) == (17, 3, [])
+    followed.here("relay", "--until-empty").succeeded()
+    assert entities(followed, 0)["CUSTOMER"]["proven"] == 20
