@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from migrator.postgres.pending import Backlog
 
-ROWS = 50_000
+ROWS = 20_000
 SEED = 20_251_129
 MAPPINGS = "mappings.miyabi"
 DIFFERENCES_FOUND = 3

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from migrator.cli.directions import Directions, Done
 from migrator.cli.metrics.exports import Exports, metrics_options
 from migrator.cli.metrics.relaying import RelayMetrics, Told
 from migrator.cli.options import common_options, json_option, mapping_options, target_options
@@ -17,6 +16,7 @@ from migrator.cli.progress import relay_progress
 from migrator.cli.work import check_marks, load_work, stores_of, times_of
 from migrator.engines.relay import Limits
 from migrator.engines.together import together
+from migrator.phases import Directions
 from migrator.settings import load_settings
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from migrator.cli.invocation import Invocation
     from migrator.cli.work import Work
     from migrator.engines.stores import Stores
+    from migrator.phases import Done
 
 
 @click.command("relay")
@@ -99,7 +100,11 @@ async def _relay(
         loop.add_signal_handler(expected, heed, expected)
     async with together() as group:
         tasks = [
-            group.create_task(Directions(work, stores, limits, listener, until_empty=until_empty, stop=stop).run())
+            group.create_task(
+                Directions(
+                    work.model, work.entities, stores, limits, listener, until_empty=until_empty, stop=stop
+                ).run()
+            )
             for work, listener in zip(works, listeners, strict=True)
         ]
     return [task.result() for task in tasks]

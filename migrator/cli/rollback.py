@@ -68,7 +68,8 @@ def command(  # noqa: PLR0913 - its options
         named = named_of(work, entities)
         terms = Terms(named, back=True)
         before = asyncio.run(phase_before(work.model, url, named))
-        if before == "read_target":
+        # Out of `write_target` the way leads to `dual_write`, and to `prepare` only from there.
+        if before == "read_target" and to != "prepare":
             ways.append(Returning(work, settings, terms))
         else:
             ways.append(Recorded(work, settings, PHASES[to] if to else before, terms))

@@ -15,6 +15,7 @@ from migrator.engines import reverse
 from migrator.engines.copy import plan_table, records
 from migrator.engines.stores import live_table
 from migrator.errors import ConfigurationError, TargetError
+from migrator.phases import ttl_due
 from migrator.postgres import (
     capture,
     catalog,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from migrator.settings import Settings
 
 REASONS: Final = 3
+_WRITES: Final = "migrate switch writes"
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ class Standing:
     `alarm` says that they take more of the disk than they may. `verification` is the last one that came to a verdict,
     `attempt` the last one of all, `divergences` how many are open, `at` the time by the source's clock. `groups` are
     the entities as they move together, `moves` those that they have before them; `rehearsal` is the latest one.
-    `carried` is how far the source follows applications that write to the target, `refusals` the first that it refuses.
+    `carried` is how far the source follows applications that write to the target, `refusals` the first that it refuses;
+    `ttl_due` are the tables whose TTL is to be enabled still, with the seconds until it may be.
     """
 
     model: str
@@ -123,6 +126,7 @@ class Standing:
     backlog: Backlog | None = None
     carried: Carried | None = None
     refusals: Sequence[Refusal] = ()
+    ttl_due: Mapping[str, float] = field(default_factory=dict)
     alarm: str | None = None
 
     @property
@@ -184,14 +188,18 @@ class Standing:
         for each in self.moves:
             if each.plan.to != "dual_write":
                 yield from (f"{each.command}: {reason}" for gate in each.plan.closed for reason in gate.reasons)
+        for table, left in self.ttl_due.items():
+            yield f"TTL of table {table} is not enabled; `{_WRITES}` does it{f' in {left:,.0f} s' if left else ''}"
 
     def next_steps(self) -> Iterator[str]:
         """The commands that may be run now."""
         stages = {group.at.stage for group in self.groups}
+        if any(not left for left in self.ttl_due.values()):
+            yield _WRITES
         if "returning" in stages:
             yield "migrate rollback"
         elif "fenced" in stages:
-            yield from ("migrate switch writes", "migrate rollback")
+            yield from (_WRITES, "migrate rollback")
         elif any(source.problem for source in self.sources) or any(target.problem for target in self.targets):
             return
         elif self.version < state.LATEST or not all(target.ready for target in self.targets):
@@ -232,7 +240,15 @@ def standing_of(work: Work, stores: Stores, settings: Settings) -> Standing:
     standing = asyncio.run(_read_source(work, stores, settings))
     with closing(control.connect(stores.target())) as client:
         standing.targets = [_target(client, table) for table in work.model.tables]
+        standing.ttl_due = _ttl_due(client, work, standing, times_of(settings).life)
     return standing
+
+
+def _ttl_due(client: DynamoDBClient, work: Work, standing: Standing, life: float) -> dict[str, float]:
+    at = {name: group.at for group in standing.groups for name in group.entities}
+    missing = {target.name for target in standing.targets if target.status is None}
+    due = {table: left for table, left in ttl_due(work.model, at, life).items() if table not in missing}
+    return {table: left for table, left in due.items() if not admin.describe_ttl(client, table).is_on}
 
 
 async def _read_source(work: Work, stores: Stores, settings: Settings) -> Standing:

@@ -204,6 +204,7 @@ def _as_json(standing: Standing) -> dict[str, Any]:
         },
         "open_divergences": standing.divergences,
         "in_the_way": list(standing.in_the_way()),
+        "ttl_due": standing.ttl_due,
         "moves": [move.as_json() for move in standing.moves],
         "next": list(standing.next_steps()),
     }

@@ -90,7 +90,7 @@ def command(  # noqa: PLR0913 - its options
         terms = replace(terms, max_age=max_age)
     asked = Asked(dry_run=dry_run, yes=yes, no_input=no_input, as_json=as_json)
     ways: list[Way] = []
-    for work in load_entities(settings, (*entities, *one_way) if entities else ()):
+    for work in load_entities(settings, entities, mentioned=one_way):
         own = replace(terms, entities=named_of(work, entities), one_way=named_of(work, one_way))
         if to == "write_target":
             ways.append(Opening(work, settings, own, wait))

@@ -59,15 +59,17 @@ def load_work(settings: Settings, tables: Sequence[str] = ()) -> list[Work]:
     return works
 
 
-def load_entities(settings: Settings, names: Sequence[str]) -> list[Work]:
+def load_entities(settings: Settings, names: Sequence[str], *, mentioned: Sequence[str] = ()) -> list[Work]:
     """Import the models that have the named entities, as `load_work` does; without names, all.
+
+    `mentioned` are names that something else is said of: they choose nothing, but there have to be such entities.
 
     Raises:
         ConfigurationError: as `load_work`.
         UsageError: a name is no entity of any model.
     """
     works = load_work(settings)
-    unknown = [name for name in names if not any(work.model.entity(name) for work in works)]
+    unknown = [name for name in (*names, *mentioned) if not any(work.model.entity(name) for work in works)]
     if unknown:
         raise UsageError(
             f"{', '.join(unknown)}: no entity of {' or '.join(work.model.name for work in works)}",

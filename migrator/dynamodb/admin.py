@@ -32,6 +32,11 @@ class TimeToLive:
     status: str
     attribute: str | None
 
+    @property
+    def is_on(self) -> bool:
+        """Whether items expire, or will."""
+        return self.status in {"ENABLED", "ENABLING"}
+
 
 def plan(client: DynamoDBClient, table: Table) -> list[Change]:
     """What `apply` would do to bring one table to what is declared. Changes nothing.
@@ -89,8 +94,7 @@ def set_ttl(client: DynamoDBClient, table: Table, *, enabled: bool) -> bool:
     Raises:
         TargetError: DynamoDB refused, or cannot be reached.
     """
-    status = describe_ttl(client, table.name).status
-    if status in ({"ENABLED", "ENABLING"} if enabled else {"DISABLED", "DISABLING"}):
+    if describe_ttl(client, table.name).is_on is enabled:
         return False
     wanted = {"Enabled": enabled, "AttributeName": table.ttl}
     ask(client, "update_time_to_live", table.name, {"TableName": table.name, "TimeToLiveSpecification": wanted})

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from migrator.phases.completing import complete
 from migrator.phases.course import Course
+from migrator.phases.directions import Directions, Done
 from migrator.phases.gate import Gate
 from migrator.phases.groups import groups
 from migrator.phases.move import examine, move, phase_before
-from migrator.phases.opening import open_writes
+from migrator.phases.opening import open_writes, ttl_due
 from migrator.phases.plan import Plan, planned
 from migrator.phases.returning import examine_return, return_writes
 from migrator.phases.terms import Terms
 
 __all__ = [
     "Course",
+    "Directions",
+    "Done",
     "Gate",
     "Plan",
     "Terms",
@@ -30,4 +33,5 @@ __all__ = [
     "phase_before",
     "planned",
     "return_writes",
+    "ttl_due",
 ]

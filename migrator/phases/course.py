@@ -12,9 +12,9 @@ from migrator.engines.sweep import sweep
 from migrator.mapping import Inverse, entity_fingerprint
 from migrator.phases.evidence import table_of
 from migrator.phases.groups import members
-from migrator.postgres import catalog, phases, state, verifications
-from migrator.postgres.connection import connect
-from migrator.postgres.locks import lock
+from migrator.phases.session import session
+from migrator.postgres import catalog, phases, verifications
+from migrator.postgres.locks import lock, of_copies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -64,13 +64,8 @@ class Course:
             ConfigurationError: `prepare` has not been run.
             SourceError: PostgreSQL cannot be reached.
         """
-        connection = await connect(self.stores.database_url, purpose="switch")
-        try:
-            await state.require(connection)
-            async with lock(connection, f"copy:{self.model.name}"):
-                yield connection
-        finally:
-            await connection.close()
+        async with session(self.stores.database_url) as connection, lock(connection, of_copies(self.model.name)):
+            yield connection
 
     async def staying(self, connection: Connection, *stages: Stage) -> tuple[list[Entity], list[Standing]]:
         """Those of the chosen entities that are in one of these stages of `write_target`, and how they stand."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from migrator.phases.evidence import captured, captures_of, copied, declared
-from migrator.phases.gate import Gate
+from migrator.phases.gate import MARGIN, Gate
 from migrator.postgres import phases
 
 if TYPE_CHECKING:
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from migrator.mapping import Entity, Model
     from migrator.postgres.connection import Connection
-
-_MARGIN: Final = 0.1
-"""Seconds that a wait is longer than it need be, so that it is not a moment too short."""
 
 
 async def gates(connection: Connection, model: Model, entities: Sequence[Entity], *, life: float) -> list[Gate]:
@@ -45,7 +42,7 @@ async def quiet(connection: Connection, model: str, life: float) -> Gate:
     seconds = await phases.seconds_since_sent(connection, model)
     if seconds is None or seconds >= life:
         return Gate(name)
-    left = life - seconds + _MARGIN
+    left = life - seconds + MARGIN
     return Gate(
         name,
         (f"a copy may have sent its last request {seconds:,.0f} seconds ago, and a request lives {life:,.0f}",),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+MARGIN: Final = 0.1
+"""Seconds that a wait is longer than it need be, so that it is not a moment too short."""
 
 
 @dataclass(frozen=True, slots=True)

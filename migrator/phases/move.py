@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -12,13 +11,13 @@ from migrator.mapping import entity_fingerprint
 from migrator.phases.gate import Gate
 from migrator.phases.groups import members
 from migrator.phases.plan import BACK, check, planned
+from migrator.phases.session import session
 from migrator.phases.terms import Terms
-from migrator.postgres import phases, state
-from migrator.postgres.connection import connect
-from migrator.postgres.locks import lock
+from migrator.postgres import phases
+from migrator.postgres.locks import lock, of_copies
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from migrator.mapping import Model
     from migrator.phases.plan import Plan
@@ -45,9 +44,9 @@ async def examine(model: Model, database_url: str | None, to: Phase, *, life: fl
     """
     terms = _directed(to, terms)
     check(to, terms)
-    async with _session(database_url) as connection:
+    async with session(database_url) as connection:
         try:
-            async with lock(connection, _lock(model)):
+            async with lock(connection, of_copies(model.name)):
                 return await planned(connection, model, to, life=life, terms=terms)
         except LockedError as error:
             plan = await planned(connection, model, to, life=life, terms=terms)
@@ -84,12 +83,12 @@ async def move(
     """
     terms = _directed(to, terms)
     check(to, terms)
-    async with _session(database_url) as connection:
+    async with session(database_url) as connection:
         plan = await planned(connection, model, to, life=life, terms=terms)
         if not plan.entities:
             return plan
         # Kept while it waits: no copy begins meanwhile, after which all of the time would have to be waited again.
-        async with lock(connection, _lock(model)):
+        async with lock(connection, of_copies(model.name)):
             while True:
                 plan = await planned(connection, model, to, life=life, terms=terms)
                 wait = max((gate.wait for gate in plan.closed), default=0.0)
@@ -111,7 +110,7 @@ async def phase_before(model: Model, database_url: str | None, entities: Sequenc
         UsageError: a name is no entity of the model.
         ConfigurationError, SourceError: as `examine`.
     """
-    async with _session(database_url) as connection:
+    async with session(database_url) as connection:
         at = await phases.standings(connection, model.name)
     reached = {at[each.name].phase for each in members(model, entities) if each.name in at}
     if "write_target" in reached:
@@ -135,21 +134,6 @@ async def _record(connection: Connection, model: Model, plan: Plan, life: float)
 def _directed(to: Phase, terms: Terms) -> Terms:
     """The terms with the one direction in which the first phase can be entered."""
     return replace(terms, back=True) if to == "prepare" else terms
-
-
-@asynccontextmanager
-async def _session(database_url: str | None) -> AsyncIterator[Connection]:
-    connection = await connect(database_url, purpose="switch")
-    try:
-        await state.require(connection)
-        yield connection
-    finally:
-        await connection.close()
-
-
-def _lock(model: Model) -> str:
-    """A copy holds it while it runs."""
-    return f"copy:{model.name}"
 
 
 def refused(model: Model, plan: Plan) -> GateError:

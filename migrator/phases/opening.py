@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING, Final
 from migrator.engines import relay
 from migrator.errors import GateError, MigratorError
 from migrator.phases.course import fingerprints_of, names_of, tables_of
+from migrator.phases.gate import MARGIN
 from migrator.phases.move import refused
 from migrator.phases.plan import Plan, planned
 from migrator.postgres import fence, pending, phases
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from migrator.mapping import Entity
+    from migrator.mapping import Entity, Model
     from migrator.phases.course import Course
     from migrator.postgres.connection import Connection
-    from migrator.postgres.phases import Stage
+    from migrator.postgres.phases import Stage, Standing
 
 _ROUNDS: Final = 20
-_MARGIN: Final = 0.1
-"""Seconds that a wait is longer than it need be, so that it is not a moment too short."""
 
 
 async def open_writes(course: Course, *, wait: bool) -> Plan:
@@ -48,7 +47,8 @@ async def open_writes(course: Course, *, wait: bool) -> Plan:
         plan = await planned(connection, course.model, "write_target", life=course.times.life, terms=course.terms)
         if plan.closed:
             raise refused(course.model, plan)
-        entering = [each for each in course.chosen if each.name in plan.entities]
+        resumed, _ = await course.staying(connection, "fenced", "returning")
+        entering = [each for each in course.chosen if each.name in plan.entities and each not in resumed]
         if entering:
             await course.check_streams(entering)
             await _fence(course, connection, entering)
@@ -57,24 +57,32 @@ async def open_writes(course: Course, *, wait: bool) -> Plan:
             try:
                 await _drain(course, connection, fenced)
             except (MigratorError, asyncio.CancelledError):
-                await lift(course, connection, fenced)
+                await lift(course, connection)
                 raise
         returning, _ = await course.staying(connection, "returning")
         if returning:
             course.told(f"opening the target again: {', '.join(names_of(returning))}")
             async with connection.transaction():
                 await _record(course, connection, returning, "open")
-        await enable_ttl(course, connection, wait=wait)
+        await _enable_ttl(course, connection, wait=wait)
     return plan
 
 
-async def lift(course: Course, connection: Connection, entities: Sequence[Entity]) -> None:
-    """Lifts the fence before the target was opened: the source was the master all the while."""
-    course.told(f"lifting the fence: {', '.join(names_of(entities))} are written in the source again")
+async def lift(course: Course, connection: Connection) -> None:
+    """Lifts the fence where the target was not opened: the source was the master all the while.
+
+    What is on record is read again: whoever was ended in the moment in which it opened the target cannot tell whether
+    it has, and from then on applications write there.
+    """
     async with connection.transaction():
-        await fence.unfence(connection, tables_of(entities))
-        names, prints = names_of(entities), fingerprints_of(entities)
+        await phases.hold(connection)
+        fenced, _ = await course.staying(connection, "fenced")
+        if not fenced:
+            return
+        await fence.unfence(connection, tables_of(fenced))
+        names, prints = names_of(fenced), fingerprints_of(fenced)
         await phases.record(connection, course.model.name, names, "read_target", percent=100, fingerprints=prints)
+    course.told(f"the fence is lifted: {', '.join(names)} are written in the source again")
 
 
 async def _fence(course: Course, connection: Connection, entities: Sequence[Entity]) -> None:
@@ -100,7 +108,7 @@ async def _drain(course: Course, connection: Connection, entities: Sequence[Enti
         if outcome.aside:
             raise _set_aside(outcome.aside)
         _, standings = await course.staying(connection, "fenced")
-        left = course.lease + _MARGIN - min((each.seconds or 0.0 for each in standings), default=0.0)
+        left = course.lease + MARGIN - min((each.seconds or 0.0 for each in standings), default=0.0)
         if left > 0:
             course.told(f"waiting {left:,.1f} s until every application knows the phase")
             await asyncio.sleep(left)
@@ -124,19 +132,13 @@ async def _open(course: Course, connection: Connection, entities: Sequence[Entit
             safe="the target was not opened",
             next_step="run `migrate switch writes` again: it is put up anew",
         )
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        await _record(course, connection, entities, "open")
-        # No snapshot is under way any more from which a relay could write.
+    async with connection.transaction():
+        # From here on no snapshot is under way from which a relay could write.
+        await phases.hold(connection)
         backlog = await pending.backlog(connection, await course.sources(connection, entities))
-    except BaseException:
-        await transaction.rollback()
-        raise
-    if backlog.waiting or backlog.set_aside:
-        await transaction.rollback()
-        return False
-    await transaction.commit()
+        if backlog.waiting or backlog.set_aside:
+            return False
+        await _record(course, connection, entities, "open")
     return True
 
 
@@ -151,33 +153,41 @@ async def _record(course: Course, connection: Connection, entities: Sequence[Ent
     )
 
 
-async def enable_ttl(course: Course, connection: Connection, *, wait: bool) -> float:
-    """Turns TTL on in tables all of whose expiring entities are written in the target, a life after they were opened.
+async def _enable_ttl(course: Course, connection: Connection, *, wait: bool) -> None:
+    """Turns TTL on where it may be by now; says so where that is later, and nobody waits for it."""
+    due = ttl_due(course.model, await phases.standings(connection, course.model.name), course.times.life)
+    for table, left in due.items():
+        if left > 0 and not wait:
+            course.told(
+                f"TTL of table {table} can be enabled in {left:,.0f} s: run `migrate switch writes` again then, or now "
+                "with --wait"
+            )
+            continue
+        if left > 0:
+            course.told(f"waiting {left:,.0f} s until no request of before can arrive, to enable TTL of table {table}")
+            await asyncio.sleep(left)
+        expiring = [each for each in course.model.entities if each.table.name == table]
+        for changed in await course.ttl(expiring, enabled=True):
+            course.told(f"TTL of table {changed.name} is enabled")
 
-    Returns:
-        The seconds after which it may be turned on, where that is not yet and was not waited for.
 
-    Raises:
-        TargetError: DynamoDB refused, or cannot be reached.
+def ttl_due(model: Model, standings: Mapping[str, Standing], life: float) -> dict[str, float]:
+    """The tables all of whose expiring entities are written in the target, and the seconds until TTL may be on there.
+
+    A request of before, which DynamoDB's own deletion would have make an item anew, lives so long.
+
+    Args:
+        model: the model.
+        standings: where its entities are.
+        life: how many seconds a request lives (`Times.life`).
     """
-    at = await phases.standings(connection, course.model.name)
-    left = 0.0
-    expiring = [each for each in course.model.entities if each.ttl is not None]
+    due = {}
+    expiring = [each for each in model.entities if each.ttl is not None]
     for name in dict.fromkeys(each.table.name for each in expiring):
-        entities = [each for each in expiring if each.table.name == name]
-        standings = [at.get(each.name, phases.Standing()) for each in entities]
-        if any(each.stage != "open" for each in standings):
-            continue
-        due = course.times.life + _MARGIN - min(each.seconds or 0.0 for each in standings)
-        if due > 0 and not wait:
-            left = max(left, due)
-            continue
-        if due > 0:
-            course.told(f"waiting {due:,.0f} s until no request of before can arrive, to enable TTL of table {name}")
-            await asyncio.sleep(due)
-        for table in await course.ttl(entities, enabled=True):
-            course.told(f"TTL of table {table.name} is enabled")
-    return left
+        at = [standings.get(each.name, phases.Standing()) for each in expiring if each.table.name == name]
+        if all(each.stage == "open" for each in at):
+            due[name] = max(0.0, life + MARGIN - min(each.seconds or 0.0 for each in at))
+    return due
 
 
 def _set_aside(number: int) -> GateError:

@@ -87,7 +87,9 @@ async def planned(connection: Connection, model: Model, to: Phase, *, life: floa
     standings = await phases.standings(connection, model.name)
     chosen = members(model, terms.entities)
     percent = terms.percent if to == "read_target" else 0
-    leaving = [each for each in chosen if (_of(standings, each).phase, _of(standings, each).percent) != (to, percent)]
+    there = (to, percent, "open" if to == "write_target" else None)
+    at = {each: _of(standings, each) for each in chosen}
+    leaving = [each for each, now in at.items() if (now.phase, now.percent, now.stage) != there]
     if terms.back and not terms.entities:
         leaving = _furthest(leaving, standings, to)
     if not leaving:
@@ -127,7 +129,7 @@ async def _gates(  # noqa: PLR0913 - what gates look at
 def _legal(leaving: Sequence[Entity], standings: Mapping[str, Standing], to: Phase, terms: Terms) -> Gate:
     """Whether these entities may move there at all."""
     source = (BACK if terms.back else FORWARD)[to]
-    may = {source, to} if to == "read_target" else {source}
+    may = {source, to} if to in {"read_target", "write_target"} else {source}
     elsewhere = {each.name: _of(standings, each).phase for each in leaving if _of(standings, each).phase not in may}
     reasons = [f"{name} is in {phase}" for name, phase in elsewhere.items()]
     steps = list(dict.fromkeys(_towards(phase, source) for phase in elsewhere.values()))

@@ -16,7 +16,7 @@ from migrator.engines import reverse, verify
 from migrator.errors import GateError
 from migrator.mapping import Inverse
 from migrator.phases.course import fingerprints_of, names_of, tables_of
-from migrator.phases.gate import Gate
+from migrator.phases.gate import MARGIN, Gate
 from migrator.phases.move import refused
 from migrator.phases.opening import lift
 from migrator.phases.plan import Plan
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 _REPAIRS: Final = 2
 """How often what differs is carried back by its key, before it is said to differ."""
 _NAMED: Final = 5
-_POLL_SECONDS: Final = 1.0
-_MARGIN: Final = 0.1
+_POLL_SECONDS: Final = 10.0
 
 
 async def examine_return(course: Course) -> Plan:
@@ -70,8 +69,7 @@ async def return_writes(course: Course) -> Plan:
     """
     async with course.session() as connection:
         fenced, _ = await course.staying(connection, "fenced")
-        if fenced:
-            await lift(course, connection, fenced)
+        await lift(course, connection)
         there, _ = await course.staying(connection, "open", "returning")
         if not there:
             return Plan("read_target", tuple(names_of(fenced)), percent=100)
@@ -114,19 +112,22 @@ async def _wait_for_writers(course: Course, connection: Connection, entities: Se
     """Returns when no write can arrive any more, by an application or by TTL. Meanwhile most is carried back."""
     for table in await course.ttl(entities, enabled=False):
         course.told(f"TTL of table {table.name} is being disabled")
+    told = ""
     while True:
         _, standings = await course.staying(connection, "returning")
         since = min(each.seconds or 0.0 for each in standings)
-        left = course.lease + course.times.life + _MARGIN - since
+        left = course.lease + course.times.life + MARGIN - since
         on = [name for name, status in (await course.ttl_statuses(entities)).items() if status != "DISABLED"]
         if left <= 0 and not on:
             return
+        now = f"until TTL of {', '.join(on)} is DISABLED, which takes up to an hour"
         if left > 0:
-            course.told(f"waiting {left:,.0f} s until no write of an application can arrive any more")
-        else:
-            course.told(f"waiting until TTL of {', '.join(on)} is DISABLED, which takes up to an hour")
+            now = "until no write of an application can arrive any more"
+        if now != told:
+            course.told(f"waiting {now}" if left <= 0 else f"waiting {left:,.0f} s {now}")
+            told = now
         await _drain(course, entities)
-        await asyncio.sleep(max(0.0, min(left, 10 * _POLL_SECONDS)) if left > 0 else _POLL_SECONDS)
+        await asyncio.sleep(min(left, _POLL_SECONDS) if left > 0 else _POLL_SECONDS)
 
 
 async def _drain(course: Course, entities: Sequence[Entity]) -> None:

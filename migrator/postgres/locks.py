@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _PATIENCE = "2s"
 
 
+def of_copies(model: str) -> str:
+    """The lock that a copy of a model holds, and a move of its phases: neither begins while the other runs."""
+    return f"copy:{model}"
+
+
 @asynccontextmanager
 async def lock(connection: Connection, name: str) -> AsyncIterator[None]:
     """Hold the lock `name` (such as `copy:miyabi`) while the block runs.

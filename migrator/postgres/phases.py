@@ -139,10 +139,20 @@ async def record(  # noqa: PLR0913 - what is recorded
     Raises:
         SourceError: PostgreSQL cannot be reached.
     """
+    await hold(connection)
     with errors_explained(f"move to {phase}", connection=connection, privileges=OWN_TABLES):
-        await connection.execute(QUERIES["hold_phases"])
         prints = [(fingerprints or {}).get(name) for name in entities]
         await connection.execute(QUERIES["move_phase"], model, list(entities), phase, percent, prints, stage)
+
+
+async def hold(connection: Connection) -> None:
+    """Have no snapshot overlap the rest of the caller's transaction: those that are under way have ended.
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached.
+    """
+    with errors_explained("hold the phases", connection=connection, privileges=OWN_TABLES):
+        await connection.execute(QUERIES["hold_phases"])
 
 
 async def moment(connection: Connection, model: str) -> Moment:

@@ -84,6 +84,11 @@ def test_before_the_target_is_open_the_fence_is_lifted(written: Project) -> None
     written.here("relay", "--until-empty").succeeded()
 
 
+def test_no_phase_is_skipped(written: Project) -> None:
+    written.here("rollback", "--to", "prepare", "-y").failed(8, "CUSTOMER is in write_target", "migrate rollback")
+    assert stages(written) == {("write_target", "open")}
+
+
 def test_what_the_source_does_not_take_keeps_it_from_returning(written: Project, client: DynamoDBClient) -> None:
     written.database.execute("alter table customers add constraint short check (length(name) < 20)")
     client.put_item(TableName=written.table, Item=customer(1, "much too long for the source"))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
+from migrator.engines.stores import Stores
+from migrator.phases import Course, Terms, open_writes
+from migrator.reconcile import Times
 from tests.acceptance.writing import WRITES, read, stages, standing
 from tests.support.project import UNFIT
 
@@ -49,9 +53,23 @@ def test_ttl_is_enabled_a_life_after_the_target_has_opened(read: Project) -> Non
     def status() -> str:
         return client.describe_time_to_live(**table)["TimeToLiveDescription"]["TimeToLiveStatus"]
 
+    moved = read.here(*WRITES).succeeded()
+    assert "TTL of table" in moved.err
+    assert "run `migrate switch writes` again" in moved.err
+    assert status() == "DISABLED"
+    assert f"TTL of table {read.table} is not enabled" in read.here("status").succeeded().out
     read.here(*WRITES, "--wait").succeeded()
     assert status() in {"ENABLING", "ENABLED"}
+    assert "TTL of table" not in read.here("status").succeeded().out
     client.close()
+
+
+def test_what_was_begun_is_shown_before_it_goes_on(read: Project) -> None:
+    """A fence that a killed run has left: whoever goes on with it is asked, as whoever begins is."""
+    read.database.execute("update migrator.phases set phase = 'write_target', stage = 'fenced', percent = 0")
+    shown = read.here(*WRITES, "--dry-run").succeeded().out
+    assert "to phase write_target, 2 entities" in shown
+    assert "already" not in shown
 
 
 def test_it_comes_after_the_reads(prepared: Project) -> None:
@@ -98,3 +116,39 @@ def test_words_that_mean_nothing(read: Project) -> None:
     read.here(*WRITES, "--entity", "NOBODY").failed(2, "NOBODY: no entity of shop")
     read.here("complete", "-y").failed(8, "cannot move to complete", "migrate switch writes")
     assert stages(read) == {("read_target", None)}
+
+
+def test_ended_at_the_moment_in_which_the_target_opens_it_stays_open(
+    read: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An application may write to it already: the fence is not lifted any more, whatever ends the command."""
+    for name, value in read.dynamodb.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def told(sentence: str) -> None:
+        if sentence.startswith("the target is open"):
+            raise asyncio.CancelledError
+
+    times = Times(request=1, page=1, signature=0.2, skew=0)
+    course = Course(read.model, "shop", Stores(read.database.url), times, 0.2, Terms(), told)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(open_writes(course, wait=False))
+    assert stages(read) == {("write_target", "open")}
+    with pytest.raises(asyncpg.PostgresError, match="is fenced"):
+        read.database.execute(WRITE)
+
+
+def test_entities_that_there_are_not_are_refused_wherever_they_are_named(read: Project) -> None:
+    read.here(*WRITES, "--without-way-back", "NOBODY").failed(2, "NOBODY: no entity of shop")
+    (read.directory / "other.py").write_text(
+        "import sqlalchemy as sa\n"
+        "from migrator.mapping import Entity, Item, Model, S, Table\n"
+        "metadata = sa.MetaData()\n"
+        'notes = sa.Table("notes", metadata, sa.Column("id", sa.Text, primary_key=True))\n'
+        'TABLE = Table("notes", partition_key=S("PK"))\n'
+        'NOTE = Entity("NOTE", source=notes, table=TABLE, items=[Item("NOTE#{id}")])\n'
+        'MODEL = Model("notes", [NOTE])\n'
+    )
+    (read.directory / "migrator.toml").write_text('mappings = ["shop", "other"]\n')
+    done = read.here(*WRITES, "--dry-run", "--entity", "ORDER", "--without-way-back", "NOTE")
+    assert "notes" not in done.out, "of the other model nothing was asked for"

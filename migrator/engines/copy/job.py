@@ -24,7 +24,7 @@ from migrator.postgres import capture, catalog, marks, phases, state, timelines
 from migrator.postgres.checkpoints import Counts, progress
 from migrator.postgres.connection import connect, pool
 from migrator.postgres.identifiers import TableName
-from migrator.postgres.locks import lock
+from migrator.postgres.locks import lock, of_copies
 from migrator.postgres.rows import RowSource
 from migrator.reconcile import Times
 
@@ -193,7 +193,7 @@ async def copy(  # noqa: PLR0913 - what a run is made of
         control = await connect(stores.database_url, purpose="copy")
         stack.push_async_callback(control.close)
         await state.require(control)
-        await stack.enter_async_context(lock(control, f"copy:{model.name}"))
+        await stack.enter_async_context(lock(control, of_copies(model.name)))
         standings = await phases.standings(control, model.name)
         paths = {entity.source_name: path_of(entity, standings) for entity in entities}
         promoted = await timelines.promotion(control, [])

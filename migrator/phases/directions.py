@@ -15,9 +15,10 @@ from migrator.postgres import phases, state
 from migrator.postgres.connection import session
 
 if TYPE_CHECKING:
-    from migrator.cli.work import Work
+    from collections.abc import Sequence
+
     from migrator.engines.stores import Stores
-    from migrator.mapping import Entity
+    from migrator.mapping import Entity, Model
     from migrator.postgres.connection import Connection
 
 _WATCH_SECONDS: Final = 1.0
@@ -57,7 +58,8 @@ class Directions:
     """Carries one model's changes, and goes by its phases as they move. It holds what is done.
 
     Args:
-        work: the model, and the entities that are worked on.
+        model: the model.
+        entities: those of it whose changes are carried.
         stores: where source and target are.
         limits: the relay's bounds.
         listeners: who is told.
@@ -65,9 +67,10 @@ class Directions:
         stop: ends it when what is under way is done.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run needs
         self,
-        work: Work,
+        model: Model,
+        entities: Sequence[Entity],
         stores: Stores,
         limits: relay.Limits,
         listeners: Listeners,
@@ -76,14 +79,15 @@ class Directions:
         stop: asyncio.Event,
     ) -> None:
         self.done = Done()
-        self._work = work
+        self._model = model
+        self._entities = entities
         self._stores = stores
         self._limits = limits
         self._listeners = listeners
         self._until_empty = until_empty
         self._stop = stop
         # Entities without a way back are opened by consent alone.
-        self._lost = tuple(each.name for each in work.model.entities if Inverse(each).lost)
+        self._lost = tuple(each.name for each in model.entities if Inverse(each).lost)
 
     async def run(self) -> Done:
         """Carries changes both ways until it is to stop, or nothing waits.
@@ -105,7 +109,7 @@ class Directions:
     async def _first(self) -> _Sides:
         sides = await self._sides_now()
         if sides == _NONE:
-            names = ", ".join(each.name for each in self._work.entities)
+            names = ", ".join(each.name for each in self._entities)
             raise GateError(
                 f"changes of {names} are not followed in their phase, nor carried back",
                 safe="nothing was done; marks gather",
@@ -130,7 +134,7 @@ class Directions:
 
     async def _carry_over(self, entities: tuple[Entity, ...], ending: asyncio.Event) -> None:
         outcome = await relay.relay(
-            self._work.model,
+            self._model,
             entities,
             self._stores,
             limits=self._limits,
@@ -142,7 +146,7 @@ class Directions:
 
     async def _carry_back(self, entities: tuple[Entity, ...], ending: asyncio.Event) -> None:
         outcome = await reverse.carry_back(
-            self._work.model,
+            self._model,
             entities,
             self._stores,
             limits=reverse.Limits(self._limits.batch),
@@ -185,8 +189,8 @@ class Directions:
 
     async def _sides(self, connection: Connection) -> _Sides:
         """Which way changes go, by the record."""
-        at = await phases.standings(connection, self._work.model.name)
-        standing = {each: at.get(each.name, phases.Standing()) for each in self._work.entities}
+        at = await phases.standings(connection, self._model.name)
+        standing = {each: at.get(each.name, phases.Standing()) for each in self._entities}
         return _Sides(
             tuple(each for each, now in standing.items() if now.is_followed),
             tuple(each for each, now in standing.items() if now.is_carried_back and each.name not in self._lost),
