@@ -98,6 +98,7 @@ def _repair(case: _Case, compare: Comparison, times: Times, asked: Asked) -> Non
             case.suspects,
             times=times,
             max_wcu=asked.max_wcu,
+            max_rcu=compare.scope.max_rcu,
             listener=progress,
         )
         case.repaired = asyncio.run(repairing)

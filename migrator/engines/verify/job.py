@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.client import Client
+from migrator.dynamodb.pacing import Pace
 from migrator.engines.models import NamedModel
 from migrator.engines.verify.clocks import require_same_time
 from migrator.engines.verify.cost import cost_of, dollars, in_words, question_units
@@ -200,8 +201,10 @@ class _Run:
         # Since the reading began, rows may have expired, and DynamoDB may have deleted what has.
         now = int((await verifications.now(control)).timestamp())
         uncopied = await _uncopied(control, self.model, [party for party, _ in found])
+        pace = None if self.scope.max_rcu is None else Pace(self.scope.max_rcu)
         for party, mismatches in found:
-            judge = Judge(party.table, party.lookups, client, sessions, now, uncopied=uncopied)
+            of_table = None if pace is None else pace.of_another_table()
+            judge = Judge(party.table, party.lookups, client, sessions, now, uncopied=uncopied, pace=of_table)
             await party.judge(mismatches, judge, self.report, suspects, narrowed=narrowed)
 
     async def ask(

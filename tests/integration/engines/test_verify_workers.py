@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from migrator.engines.processes import share_out
+from migrator.engines.verify import Verdict
 from migrator.engines.verify.reading import course, crew
 from migrator.engines.verify.reading import tasks as tasks_of_verify
 from migrator.errors import MigratorError, TargetError
@@ -90,6 +91,16 @@ async def test_read_units_stay_under_the_limit_of_all_workers(copied: Migration)
     assert report.clean
     # What the buckets hold at the start comes on top, and for each segment's first page what it is not yet known to be.
     assert report.read_units <= limit * (report.seconds + 0.5)
+
+
+async def test_suspects_are_looked_at_within_the_limit_too(narrow: Migration, proxy: FaultProxy) -> None:
+    async with narrow.session() as session:
+        await session.execute("INSERT INTO readings SELECT n, 'value ' || n FROM generate_series(1, 61) AS n")
+    report = await narrow.through(proxy.endpoint_url).verify(max_rcu=60.0)
+    assert report.count(Verdict.MISSING) == 61
+    # Twice sixty, since no request takes more than a second's units, and twice one.
+    assert proxy.seen["BatchGetItem"] == 4
+    assert report.read_units <= 60.0 * (report.seconds + 0.5)
 
 
 async def test_a_worker_that_is_killed_leaves_nothing_behind(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from migrator.dynamodb import Client
+from migrator.dynamodb import Client, Pace
 from migrator.engines.verify import Cause, Verdict
 from migrator.engines.verify.judging import judge
 from migrator.engines.verify.judging.expected import Snapshots
@@ -21,7 +21,7 @@ from migrator.mapping.testimony import key_line
 from migrator.postgres.catalog import LiveTable
 from migrator.postgres.identifiers import TableName
 from migrator.reconcile import Lookup
-from tests.unit.dynamodb.wire import answer, session
+from tests.unit.dynamodb.wire import answer, run_at_once, session
 from tests.unit.mapping.small import TABLE, entity_of
 
 if TYPE_CHECKING:
@@ -137,6 +137,31 @@ def test_a_tombstone_of_a_row_that_is_there_is_stale() -> None:
     keys = {key.name: item[key.name] for key in TABLE.key_attributes}
     (difference,) = asyncio.run(judged({**keys, "_v": {"N": "1"}, "_del": {"N": "1"}}))
     assert (difference.verdict, difference.cause) == (Verdict.MISSING, Cause.STALE)
+
+
+def test_reads_keep_to_the_pace() -> None:
+    (item,) = forward(ENTITY, ROW)
+    asked: list[tuple[float, int]] = []
+
+    async def holds(request: Request) -> Response:
+        (of_table,) = json.loads(request.body)["RequestItems"].values()
+        asked.append((asyncio.get_running_loop().time(), len(of_table["Keys"])))
+        consumed = [{"TableName": TABLE.name, "CapacityUnits": float(len(of_table["Keys"]))}]
+        return answer({"Responses": {TABLE.name: []}, "UnprocessedKeys": {}, "ConsumedCapacity": consumed})
+
+    async def look() -> float:
+        async with Client(session(), transport=holds) as client:
+            one = Judge(TABLE, {ENTITY.name: Lookup(ENTITY, LIVE)}, client, None, 0, pace=Pace(10.0))
+            name = TABLE.partition_key.name
+            lines = [key_line({**item, name: {"S": f"{item[name]['S']}{n}"}}, TABLE.key_attributes) for n in range(45)]
+            await one.look(lines)
+            return one.units
+
+    consumed = run_at_once(look())
+    assert consumed == sum(keys for _, keys in asked) >= 45
+    assert max(keys for _, keys in asked) == 10
+    last, _ = asked[-1]
+    assert sum(keys for _, keys in asked[:-1]) <= 10.0 * (last + 0.2)
 
 
 def test_witnesses_that_disagree_on_equal_values_are_an_error_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

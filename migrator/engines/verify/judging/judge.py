@@ -109,9 +109,15 @@ class Judge:
         Raises:
             SourceError, TargetError: a store cannot be reached or used.
         """
+        # At a small pace few at a time: what is held against each other is to be of moments that are close.
+        size = BATCH if self._pace is None else max(1, min(BATCH, int(self._pace.rate)))
         looked = Looked()
-        if not lines:
-            return looked
+        for start in range(0, len(lines), size):
+            looked.add(await self._look(lines[start : start + size]))
+        return looked
+
+    async def _look(self, lines: Sequence[bytes]) -> Looked:
+        looked = Looked()
         keys = [self.key(line) for line in lines]
         before = await self._read(keys)
         expected = await self._snapshots.take(keys)

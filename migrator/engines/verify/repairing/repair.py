@@ -80,6 +80,7 @@ async def repair(  # noqa: PLR0913 - what a run is made of
     *,
     times: Times,
     max_wcu: float | None = None,
+    max_rcu: float | None = None,
     listener: Callable[[Repaired], None] = lambda _: None,
 ) -> Repaired:
     """Try again what was set aside, and bring suspects in order by reconcile; one in order by now is left as it is.
@@ -91,6 +92,7 @@ async def repair(  # noqa: PLR0913 - what a run is made of
         suspects: what the verification gave.
         times: how long requests live; the same for all that write for the model.
         max_wcu: write units per second to stay within; None: as many as it takes.
+        max_rcu: read units per second to stay within where keys are looked at; None: likewise.
         listener: is told what was done so far, after each batch.
 
     Raises:
@@ -110,10 +112,13 @@ async def repair(  # noqa: PLR0913 - what a run is made of
         client = await stack.enter_async_context(Client(await asyncio.to_thread(stores.target)))
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="repair", size=3 * _HANDS))
         judges = {}
+        reads = None if max_rcu is None else Pace(max_rcu)
         for table in {entity.table.name: entity.table for entity in entities}.values():
             await check(client, table.name)
             of_table = {name: each for name, each in lookups.items() if each.entity.table.name == table.name}
-            judges[table.name] = Judge(table, of_table, client, sessions, now)
+            judges[table.name] = Judge(
+                table, of_table, client, sessions, now, pace=None if reads is None else reads.of_another_table()
+            )
         pace = None if max_wcu is None else Pace(max_wcu)
         reconciler = Reconciler(model, lookups, client, times=times, pace=pace)
         run = _Repair(model, entities, judges, marker, reconciler, lookups, sessions, listener)
