@@ -85,7 +85,7 @@ class FileSettings(BaseModel):
     """Is told of differences, failures and recoveries that verifications come upon."""
 
     read_dollars_per_million: Annotated[float, Field(ge=0)] = 0.125
-    """US dollars for a million read units on demand: in us-east-1, as of November 2024."""
+    """US dollars for a million read units on demand: in us-east-1, by AWS's price list, as of September 2026."""
 
     work_dir: Path | None = None
     """Where verifications keep how far they are; None: `.migrator/verify` in the working directory."""

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from migrator.postgres.connection import Connection
 
 READ_DOLLARS: Final = 0.125
-"""US dollars for a million read request units on demand, in us-east-1, as of November 2024."""
+"""US dollars for a million read request units on demand, in us-east-1, of the table class Standard.
+
+Source: AWS's price list (AmazonDynamoDB, SKU 4W4ZMC46EHE8XTTZ), as of September 2026; the price since 1 November 2024.
+"""
 _MILLION: Final = 1_000_000
 _UNIT_BYTES: Final = 4096
 _EVENTUAL: Final = 0.5
