@@ -135,7 +135,8 @@ class Client:
 
         Raises:
             ThrottledError: a limit was reached, and the caller keeps a pace.
-            AnswerError: DynamoDB refused the request for good (see `migrator.dynamodb.errors`).
+            AnswerError: DynamoDB refused the request for good (see `migrator.dynamodb.errors`); where its `attempt` is
+                `unclear`, an earlier attempt may have taken effect all the same.
             GaveUpError: it did not succeed until the deadline, or for `patience` seconds.
             NotDynamoDBError, ConfigurationError: the endpoint or the credentials cannot be used as they are.
         """
@@ -150,6 +151,8 @@ class Client:
                     self.counts.retries[error.reason] += 1
                     raise
                 last = error
+                # What is throttled has certainly not taken effect.
+                attempt.unclear |= not isinstance(error, ThrottledError)
             except GaveUpError as error:
                 # The deadline passed in the queue: what went wrong before says more.
                 raise (error if last is None else _gave_up(attempt, patience, last)) from last

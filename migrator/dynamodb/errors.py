@@ -14,6 +14,7 @@ import orjson
 from migrator.errors import ConfigurationError, MigratorError, TargetError
 
 _MESSAGE_LENGTH = 400
+_NOT_ACCEPTED = frozenset({"ItemCollectionSizeLimitExceeded", "ValidationError"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,15 @@ class Place:
 
 @dataclass(slots=True)
 class Attempt:
-    """What was asked: the operation, the table where one is concerned, and the place."""
+    """What was asked: the operation, the table where one is concerned, and the place.
+
+    `unclear` says that it was sent before, and that nobody knows whether it took effect then.
+    """
 
     operation: str
     table: str | None
     place: Place
+    unclear: bool = False
 
     def __str__(self) -> str:
         return self.operation if self.table is None else f"{self.operation} on table {self.table}"
@@ -177,6 +182,11 @@ class TransactionCanceledError(AnswerError, TargetError):
         except orjson.JSONDecodeError:
             return []
         return [str(each.get("Code")) for each in answer.get("CancellationReasons") or ()]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether DynamoDB does not accept one of the items, whatever the keys hold."""
+        return not _NOT_ACCEPTED.isdisjoint(self.reasons)
 
 
 class TableMissingError(AnswerError, TargetError):

@@ -29,7 +29,6 @@ TRANSACTION_ITEMS: Final = 100
 """DynamoDB's own limit of one transaction."""
 _UNIT_BYTES: Final = 1024
 _COUNTED: Final = b'{"ReturnConsumedCapacity":"TOTAL",'
-_REFUSED: Final = frozenset({"ItemCollectionSizeLimitExceeded", "ValidationError"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,32 +118,34 @@ async def put_where(  # noqa: PLR0913 - what a write is made of
         return False
 
 
-async def put_all_where(
-    client: Client, puts: Sequence[Put], *, deadline: float, pace: Pace | None = None, token: str | None = None
-) -> bool:
-    """Puts items in one transaction, each on its condition; returns False where they cannot all be put now.
+def transaction(puts: Sequence[Put], token: str | None = None) -> bytes:
+    """The parameters of TransactWriteItems: items to put, at most `TRANSACTION_ITEMS`, each of another key.
 
-    Args:
-        client: the client to write through.
-        puts: the items, at most `TRANSACTION_ITEMS`, each of another key.
-        deadline: as for `put_where`, as is what False means.
-        pace: as for `put_where`.
-        token: a name of this transaction's own (DynamoDB's ClientRequestToken): where an answer was lost, and the
-            transaction is sent again, it is answered as the first time. False is certain then.
+    `token` is a name of the transaction's own (DynamoDB's ClientRequestToken): where an answer was lost, and it is sent
+    again, it is answered as the first time.
+    """
+    named = b"" if token is None else b'"ClientRequestToken":"%b",' % token.encode()
+    return b'{%b"TransactItems":[%b]}' % (named, b",".join(b'{"Put":%b}' % put.text() for put in puts))
+
+
+async def put_all_where(client: Client, puts: Sequence[Put], *, deadline: float, pace: Pace | None = None) -> bool:
+    """Puts items in one `transaction`, each on its condition; returns False where they cannot all be put now.
+
+    What False means, the deadline and the pace are as for `put_where`.
 
     Raises:
         TransactionCanceledError: DynamoDB does not accept one of the items.
     """
-    named = b"" if token is None else b'"ClientRequestToken":"%b",' % token.encode()
-    body = b'{%b"TransactItems":[%b]}' % (named, b",".join(b'{"Put":%b}' % put.text() for put in puts))
     # A transaction writes everything twice.
     units = 2 * sum(put.units for put in puts)
     try:
-        return await _paced(client, "TransactWriteItems", body, puts[0].table_name, units, deadline=deadline, pace=pace)
+        return await _paced(
+            client, "TransactWriteItems", transaction(puts), puts[0].table_name, units, deadline=deadline, pace=pace
+        )
     except TransactionCanceledError as error:
-        if _REFUSED.isdisjoint(error.reasons):
-            return False
-        raise
+        if error.is_final:
+            raise
+        return False
 
 
 async def _paced(  # noqa: PLR0913 - what a request is made of

@@ -13,9 +13,10 @@ import orjson
 
 from migrator.app.errors import ConflictError
 from migrator.dynamodb import versions
+from migrator.dynamodb.errors import ConditionFailedError, TransactionCanceledError
 from migrator.dynamodb.items import batch_get
 from migrator.dynamodb.versions import Held, Put
-from migrator.errors import UsageError
+from migrator.errors import TargetError, UsageError
 from migrator.reconcile.item_key import ItemKey
 
 if TYPE_CHECKING:
@@ -40,25 +41,33 @@ async def commit(client: Client, changes: Sequence[Change], *, until: float) -> 
         until: a moment of the monotonic clock after which nothing is sent.
 
     Raises:
-        NotFoundError, ConflictError: a row is not as it was read.
+        NotFoundError, ConflictError: a row is not as it was read. Nothing was written.
         UsageError: they take more items than a transaction holds.
         Unencodable: an item cannot hold a value.
         TargetError, AnswerError: DynamoDB has refused, or not answered in time; the changes may have been made.
     """
     tables = {change.items.entity.table.name: change.items.entity.table for change in changes}
-    sent: list[Put] = []
+    unclear: list[Put] = []
     for attempt in range(_ROUNDS):
         if attempt:
             await asyncio.sleep(_PAUSE_SECONDS * 2**attempt * random.random())  # noqa: S311 - spreads writers
         found = await _found(client, tables, changes)
-        if _holds(found, sent):
+        if _holds(found, unclear):
             # It was put, and only the answer was lost.
             return
+        if unclear:
+            raise TargetError("an answer was lost; what the rows are now was written after it, or instead")
         wanted: Wanted = {}
         for change in changes:
             wanted |= change.wanted(found)
-        sent = _puts(tables, wanted, found)
-        if await _send(client, sent, until):
+        puts = _puts(tables, wanted, found)
+        try:
+            await _send(client, puts, until)
+        except (ConditionFailedError, TransactionCanceledError) as error:
+            if isinstance(error, TransactionCanceledError) and error.is_final:
+                raise
+            unclear = puts if error.attempt.unclear else []
+        else:
             return
     raise ConflictError(
         f"{', '.join(dict.fromkeys(change.name for change in changes))}: others write the same rows all the time",
@@ -106,15 +115,19 @@ def _puts(tables: dict[str, Table], wanted: Wanted, found: Found) -> list[Put]:
     return puts
 
 
-async def _send(client: Client, puts: Sequence[Put], until: float) -> bool:
-    """Puts all, or none; returns False where a key does not hold any more what was read."""
+async def _send(client: Client, puts: Sequence[Put], until: float) -> None:
+    """Puts all, or none.
+
+    Raises:
+        ConditionFailedError, TransactionCanceledError: a key does not hold any more what was read.
+    """
+    table = puts[0].table_name
     # The loop's clock is the monotonic one.
     if len(puts) > 1:
-        return await versions.put_all_where(client, puts, deadline=until, token=str(uuid4()))
-    (put,) = puts
-    return await versions.put_where(
-        client, put.table_name, put.item, key_name=put.key_name, was=put.was, deadline=until
-    )
+        named = versions.transaction(puts, str(uuid4()))
+        await client.call("TransactWriteItems", named, table=table, deadline=until)
+    else:
+        await client.call("PutItem", puts[0].text(), table=table, deadline=until)
 
 
 def _holds(found: Found, sent: Sequence[Put]) -> bool:

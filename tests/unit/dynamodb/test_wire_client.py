@@ -8,6 +8,7 @@ import pytest
 from migrator.dynamodb import Backoff, Client, Request, Response
 from migrator.dynamodb.errors import (
     AnswerTimeoutError,
+    ConditionFailedError,
     GaveUpError,
     InvalidRequestError,
     NotDynamoDBError,
@@ -162,3 +163,21 @@ async def test_an_answer_that_is_no_json_object_is_not_dynamodbs(body: bytes) ->
     async with Client(session(), transport=in_turn(Response(200, {}, body))) as client:
         with pytest.raises(NotDynamoDBError, match="is not DynamoDB"):
             await client.call("DescribeTable", b"{}", table="t")
+
+
+def test_a_refusal_tells_whether_an_earlier_attempt_may_have_taken_effect() -> None:
+    refused = error_answer("ConditionalCheckFailedException")
+
+    async def work() -> None:
+        for before, unclear in (
+            ((), False),
+            ((error_answer("ThrottlingException"),), False),
+            ((UnreachableError("cut"),), True),
+            ((error_answer("InternalServerError", status=500), error_answer("ThrottlingException")), True),
+        ):
+            async with Client(session(), transport=in_turn(*before, refused)) as client:
+                with pytest.raises(ConditionFailedError) as found:
+                    await client.call("PutItem", b"{}", table="t")
+                assert found.value.attempt.unclear is unclear
+
+    run_at_once(work())
