@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from migrator.postgres.pending import Backlog
 
 SECONDS_BETWEEN_LINES: Final = 5.0
+ENDED_SECONDS: Final = 60.0
+"""What was not heard for so long, though relays look every two seconds, is not so any more."""
 
 
 @contextmanager
@@ -93,6 +95,25 @@ class _Lines:
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + SECONDS_BETWEEN_LINES
             click.echo(line, err=True)
+
+
+class _Warnings:
+    """What an operator should see to, without repeating it. It holds when each sentence was heard last."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, float] = {}
+
+    def once(self, sentence: str) -> None:
+        """Something that happens: told the first time."""
+        if sentence not in self._heard:
+            self.lasting(sentence)
+
+    def lasting(self, sentence: str) -> None:
+        """Something that is heard at every look as long as it is so: told when it begins, and when it begins again."""
+        heard = self._heard.get(sentence)
+        if heard is None or time.monotonic() - heard >= ENDED_SECONDS:
+            click.echo(f"warning: {sentence}", err=True)
+        self._heard[sentence] = time.monotonic()
 
 
 class CopyProgress:
@@ -161,7 +182,7 @@ class RelayProgress:
         self._marks_bytes = marks_bytes
         self._lines = _Lines()
         self._task = None if display is None else display.add_task("relaying", total=None)
-        self._said: set[str] = set()
+        self._warnings = _Warnings()
         self._began = time.monotonic()
         self.back = ReverseProgress(display)
 
@@ -172,7 +193,7 @@ class RelayProgress:
         """So much was done, and so much waits."""
         alarm = backlog.alarm(self._marks_bytes)
         if alarm is not None:
-            self._warn_once(alarm)
+            self._warnings.lasting(alarm)
         rate = outcome.settled / max(time.monotonic() - self._began, 0.001)
         line = (
             f"settled {outcome.settled:,} ({rate:,.0f}/s), waiting {backlog.waiting:,}, lag {backlog.lag:,.0f} s, "
@@ -185,16 +206,11 @@ class RelayProgress:
 
     def set_aside(self, source: str, reason: str) -> None:
         """A mark cannot be reconciled; told once for a reason, however many marks it has."""
-        self._warn_once(f"set aside: {source}: {reason}")
+        self._warnings.once(f"set aside: {source}: {reason}")
 
     def warned(self, sentence: str) -> None:
-        """Something to see to; told once."""
-        self._warn_once(sentence)
-
-    def _warn_once(self, sentence: str) -> None:
-        if sentence not in self._said:
-            self._said.add(sentence)
-            click.echo(f"warning: {sentence}", err=True)
+        """Something to see to; told when it begins."""
+        self._warnings.lasting(sentence)
 
     def refused(self, error: MigratorError) -> None:
         """A table is not followed any more."""
@@ -216,7 +232,7 @@ class ReverseProgress:
         self._display = display
         self._lines = _Lines()
         self._task: TaskID | None = None
-        self._said: set[str] = set()
+        self._warnings = _Warnings()
 
     def progressed(self, outcome: reverse.Outcome) -> None:
         """Some changes were carried back; `looked` tells of it, with what is left."""
@@ -236,16 +252,11 @@ class ReverseProgress:
 
     def refused(self, entity: str, reason: str) -> None:
         """The source does not take a change back; told once for a reason, however many changes it has."""
-        self._warn_once(f"refused: {entity}: {reason}")
+        self._warnings.once(f"refused: {entity}: {reason}")
 
     def warned(self, sentence: str) -> None:
-        """Something to see to; told once."""
-        self._warn_once(sentence)
-
-    def _warn_once(self, sentence: str) -> None:
-        if sentence not in self._said:
-            self._said.add(sentence)
-            click.echo(f"warning: {sentence}", err=True)
+        """Something to see to; told when it begins."""
+        self._warnings.lasting(sentence)
 
     def failed(self, error: MigratorError, pause: float) -> None:
         """A store failed, and is tried again."""

@@ -180,8 +180,8 @@ class Standing:
             yield f"the source refuses a change of {each.entity}: {each.reason} (table {each.table}, key {each.key})"
         for group in self.groups:
             yield from group.in_the_way()
-        if self.alarm is not None:
-            yield self.alarm
+        late = None if self.carried is None else self.carried.alarm(reverse.Limits().alarm_seconds)
+        yield from (alarm for alarm in (self.alarm, late) if alarm is not None)
 
     def not_yet(self) -> Iterator[str]:
         """Why moves that are next cannot be made now; that to dual_write has its steps among the others."""

@@ -149,7 +149,8 @@ def _carried_words(carried: Carried) -> str:
     refused = f"{carried.refused:,} changes refused" if carried.refused else "nothing refused"
     if carried.seconds is None:
         return f"{refused}; a stream has never been read: see that `migrate relay` runs"
-    return f"{refused}; the streams were read {carried.seconds:,.0f} s ago"
+    late = f" and {carried.lag:,.0f} s late" if carried.lag else ""
+    return f"{refused}; the streams were read {carried.seconds:,.0f} s ago{late}"
 
 
 def _verification_words(standing: Standing) -> str:

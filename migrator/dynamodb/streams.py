@@ -41,11 +41,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Some changes of one shard, in order, and how far the shard is read when they have been dealt with."""
+    """Some changes of one shard, in order, and how far the shard is read when they have been dealt with.
+
+    `lag` is how many seconds old the newest of them is, where more may follow, by this machine's clock, against
+    DynamoDB's own approximate time of the change; 0 where nothing was left to read.
+    """
 
     shard: str
     changes: tuple[Change, ...]
     position: Position
+    lag: float
 
 
 def arn_of(control: BaseClient, table: str) -> str:
@@ -86,15 +91,6 @@ class StreamReader:
         self._parents: dict[str, str | None] = {}
         self._described_at = 0.0
         self._iterators: dict[str, str] = {}
-        self._lag: dict[str, float] = {}
-
-    @property
-    def lag_seconds(self) -> float:
-        """How old the newest change was that was read where more may follow; 0 where nothing was left to read.
-
-        By this machine's clock, against DynamoDB's own approximate time of the change.
-        """
-        return max(self._lag.values(), default=0.0)
 
     def read(self) -> list[Reading]:
         """One page of each shard that may be read now. A shard of which nothing is to be told is left out.
@@ -151,8 +147,8 @@ class StreamReader:
             self._iterators[shard] = following
         self._positions[shard] = position
         changes = tuple(map(_change, records))
-        self._lag[shard] = max(0.0, now - changes[-1].at.timestamp()) if changes and following else 0.0
-        return Reading(shard, changes, position)
+        lag = max(0.0, now - changes[-1].at.timestamp()) if changes and following else 0.0
+        return Reading(shard, changes, position, lag)
 
     def _records(self, shard: str) -> dict[str, Any]:
         """GetRecords with the iterator at hand, or with a new one where that has expired."""

@@ -43,10 +43,12 @@ SELECT attname::text FROM pg_attribute WHERE attrelid = $1 AND attidentity = 'a'
 SELECT stream, shard, position FROM migrator.stream_positions WHERE model = $1 AND target = $2
 
 -- name: note_positions
--- Notes how far shards $4 of the stream $3 of the table $2 are carried back for the model $1: positions $5.
-INSERT INTO migrator.stream_positions (model, target, stream, shard, position)
-SELECT $1, $2, $3, shard, position FROM unnest($4::text[], $5::text[]) AS noted(shard, position)
-ON CONFLICT (model, target, stream, shard) DO UPDATE SET position = excluded.position, read_at = excluded.read_at
+-- Notes how far shards $4 of the stream $3 of the table $2 are carried back for the model $1: positions $5, lags $6.
+INSERT INTO migrator.stream_positions (model, target, stream, shard, position, lag)
+SELECT $1, $2, $3, shard, position, lag
+FROM unnest($4::text[], $5::text[], $6::float8[]) AS noted(shard, position, lag)
+ON CONFLICT (model, target, stream, shard)
+DO UPDATE SET position = excluded.position, lag = excluded.lag, read_at = excluded.read_at
 
 -- name: forget_positions
 -- Forgets shards $3 of streams of the table $2 for the model $1.
@@ -83,15 +85,17 @@ LIMIT $2
 
 -- name: reverse_backlog
 -- How many changes of the tables $2 were refused for the model $1, and for how many seconds the stream of a table was not
--- read, of the one that was not for longest; null: one was never read.
+-- read, of the one that was not for longest; null: one was never read. And the lag at which they were read.
 SELECT (SELECT count(*) FROM migrator.refused_changes WHERE model = $1 AND target = ANY ($2)) AS refused,
        CASE WHEN bool_and(read_at IS NOT NULL)
            THEN max(extract(epoch FROM clock_timestamp() - read_at))::float8
-       END AS seconds
+       END AS seconds,
+       coalesce(max(lag), 0) AS lag
 FROM (
-    SELECT (SELECT max(read_at) FROM migrator.stream_positions WHERE model = $1 AND stream_positions.target = each.target)
-           AS read_at
+    SELECT max(read_at) AS read_at, max(lag) AS lag
     FROM unnest($2::text[]) AS each(target)
+    LEFT JOIN migrator.stream_positions ON model = $1 AND stream_positions.target = each.target
+    GROUP BY each.target
 ) AS latest
 
 -- name: forget_streams

@@ -601,13 +601,15 @@ BEGIN
 END
 $function$;
 
--- How far the shards of a table's stream have been carried back.
+-- How far the shards of a table's stream have been carried back. lag is how many seconds old the newest change was that was
+-- carried back then, where more may follow; 0 where nothing was left.
 CREATE TABLE migrator.stream_positions (
     model text NOT NULL,
     target text NOT NULL,
     stream text NOT NULL,
     shard text NOT NULL,
     position text NOT NULL,
+    lag double precision NOT NULL,
     read_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (model, target, stream, shard)
 );

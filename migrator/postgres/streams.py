@@ -51,11 +51,31 @@ class Refusal:
 class Backlog:
     """How many changes are refused, and for how many seconds the stream was not read, of the table where it is longest.
 
-    `seconds` is None where the stream of a table was never read.
+    `seconds` is None where the stream of a table was never read. `lag` is how many seconds late changes were carried
+    back then, where more may have followed; 0 where nothing was left.
     """
 
     refused: int
     seconds: float | None
+    lag: float = 0.0
+
+    def alarm(self, most: float) -> str | None:
+        """What to say where changes are carried back so many seconds late, or streams are not read for so long."""
+        if max(self.lag, self.seconds or 0.0) < most:
+            return None
+        return (
+            f"the source follows the target more than {most / 3600:g} h late, and streams keep changes for 24 h only; "
+            "nothing is lost yet, but what goes unread can be found by comparing everything alone: see that "
+            "`migrate relay` runs and keeps up"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """How far a shard is carried back, and how many seconds late (`Backlog.lag`)."""
+
+    position: str
+    lag: float
 
 
 async def positions(connection: Connection, model: str, target: str) -> dict[str, dict[str, str]]:
@@ -68,11 +88,11 @@ async def positions(connection: Connection, model: str, target: str) -> dict[str
     return streams
 
 
-async def note(connection: Connection, model: str, target: str, stream: str, reached: Mapping[str, str]) -> None:
-    """Note how far shards are carried back: shard -> position."""
+async def note(connection: Connection, model: str, target: str, stream: str, reached: Mapping[str, Noted]) -> None:
+    """Note how far shards are carried back: shard -> position and lag."""
     with errors_explained("note how far a stream is carried back", connection=connection, privileges=OWN_TABLES):
-        shards, texts = list(reached), list(reached.values())
-        await connection.execute(_STATEMENTS["note_positions"], model, target, stream, shards, texts)
+        texts, lags = [each.position for each in reached.values()], [each.lag for each in reached.values()]
+        await connection.execute(_STATEMENTS["note_positions"], model, target, stream, list(reached), texts, lags)
 
 
 async def forget(connection: Connection, model: str, target: str, shards: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 from migrator.mapping import forward
 from tests.acceptance.following import following
 from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import Aged
 
 if TYPE_CHECKING:
     from tests.support.project import Project
@@ -82,6 +84,27 @@ def test_what_the_source_refuses_is_told(followed: Project) -> None:
     assert "shop: the source refuses 1 change\n" in done.err
     put(followed, (900, "Ann"))
     assert carried(followed)["refused"] == 0
+
+
+def test_an_hour_late_is_an_alarm(followed: Project) -> None:
+    followed.database.execute(OPEN)
+    put(followed, (900, "Bob"))
+    with FaultProxy(followed.dynamodb.endpoint_url) as proxy:
+        late = followed.through(AWS_ENDPOINT_URL=proxy.endpoint_url)
+        proxy.inject(Aged(2 * 3600.0))
+        done = late.here("relay", "--until-empty").succeeded()
+    assert done.err.count("warning: the source follows the target more than 1 h late") == 1
+    shown = followed.here("status").succeeded().out
+    assert re.search(r"the streams were read \d+ s ago\n", shown), "all of it is carried back"
+    for late_or_unread in (
+        "update migrator.stream_positions set lag = 4000",
+        "update migrator.stream_positions set lag = 0, read_at = read_at - interval '4000 s'",
+    ):
+        followed.database.execute(late_or_unread)
+        (model,) = json.loads(followed.here("status", "--json").succeeded().out)["models"]
+        assert any("more than 1 h late" in sentence for sentence in model["in_the_way"])
+    carried(followed)
+    assert "h late" not in followed.here("status").succeeded().out
 
 
 def test_a_write_past_the_fence_is_told(followed: Project) -> None:

@@ -222,6 +222,23 @@ class ByTtl:
 
 
 @dataclass(frozen=True)
+class Aged:
+    """Let a stream say of every change that it was made so many seconds earlier."""
+
+    seconds: float
+
+    def fits(self, operation: str) -> bool:
+        return operation == "GetRecords"
+
+    async def apply(self, exchange: Exchange) -> web.StreamResponse:
+        answer = await exchange.forward(exchange.body)
+        document = orjson.loads(answer.body)
+        for record in document.get("Records", ()):
+            record["dynamodb"]["ApproximateCreationDateTime"] -= self.seconds
+        return exchange.answer(Answer.of_dynamodb(answer.status, document))
+
+
+@dataclass(frozen=True)
 class Cut(_AnyOperation):
     """Cut the connection: before the request reaches the store, after it took effect, or midway in the answer."""
 

@@ -163,7 +163,6 @@ class Library:
         *,
         batch: int = 200,
         lost: Sequence[str] = (),
-        alarm: float = 3600.0,
         until_drained: bool = False,
     ) -> reverse.Outcome:
         """Carry back what comes."""
@@ -171,7 +170,7 @@ class Library:
             self.migration.model,
             self.migration.model.entities,
             self.stores,
-            limits=reverse.Limits(batch, alarm),
+            limits=reverse.Limits(batch),
             until_drained=until_drained,
             stop=stop,
             listener=listener,

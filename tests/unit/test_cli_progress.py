@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from migrator.cli import progress
-from migrator.cli.progress import copy_progress, verify_progress
+from migrator.cli.progress import copy_progress, relay_progress, verify_progress
 from migrator.engines.copy import Settled
 from migrator.engines.verify import Read
 from migrator.postgres.checkpoints import Counts
@@ -53,6 +53,20 @@ def test_a_verification_tells_rows_and_items(
     with verify_progress() as shown:
         shown(Read(rows=1200, items=3400))
     assert capsys.readouterr().err == "read 1,200 rows and 3,400 items\n"
+
+
+def test_what_lasts_is_told_when_it_begins_and_what_happens_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with relay_progress(marks_bytes=1) as shown:
+        for _ in range(3):
+            shown.back.warned("late")
+            shown.back.refused("BOOK", "no title")
+        assert capsys.readouterr().err == "warning: late\nwarning: refused: BOOK: no title\n"
+        monkeypatch.setattr(progress, "ENDED_SECONDS", 0.0)
+        shown.back.warned("late")
+        shown.back.refused("BOOK", "no title")
+        assert capsys.readouterr().err == "warning: late\n"
 
 
 def test_lines_keep_their_distance(often: Callable[[float], None], capsys: pytest.CaptureFixture[str]) -> None:

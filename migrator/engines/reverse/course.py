@@ -10,6 +10,7 @@ from migrator.dynamodb.shards import ANEW, KEPT_SECONDS, Position, StreamLostErr
 from migrator.dynamodb.streams import StreamReader, arn_of
 from migrator.engines.reverse.landing import Reached
 from migrator.postgres import streams
+from migrator.postgres.streams import Noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,11 +44,7 @@ class Course:
         self._reader: StreamReader | None = None
         self._on_record: dict[str, str] = {}
         self._noted_at: dict[str, float] = {}
-
-    @property
-    def lag(self) -> float:
-        """As `StreamReader.lag_seconds`."""
-        return 0.0 if self._reader is None else self._reader.lag_seconds
+        self._lags: dict[str, float] = {}
 
     def begin_anew(self) -> None:
         """Forget what was read, since it was not carried back."""
@@ -73,20 +70,22 @@ class Course:
 
     def reached(self, readings: Sequence[Reading]) -> Reached:
         """What is to be noted of readings, once they are carried back."""
-        now = time.monotonic()
         return Reached(
             self._stream,
-            {
-                each.shard: str(each.position)
-                for each in readings
-                if each.changes or each.position.ended or now - self._noted_at.get(each.shard, 0.0) >= _NOTE_SECONDS
-            },
+            {each.shard: Noted(str(each.position), each.lag) for each in readings if self._is_news(each)},
         )
+
+    def _is_news(self, reading: Reading) -> bool:
+        """Whether it is worth a note."""
+        if reading.changes or reading.position.ended or reading.lag != self._lags.get(reading.shard, 0.0):
+            return True
+        return time.monotonic() - self._noted_at.get(reading.shard, 0.0) >= _NOTE_SECONDS
 
     def note(self, reached: Reached) -> None:
         """That is on record now."""
-        self._on_record |= reached.shards
+        self._on_record |= {shard: each.position for shard, each in reached.shards.items()}
         self._noted_at |= dict.fromkeys(reached.shards, time.monotonic())
+        self._lags |= {shard: each.lag for shard, each in reached.shards.items()}
 
     async def _opened(self, connection: Connection, since: float) -> StreamReader:
         known = await streams.positions(connection, self._model, self._table)
@@ -104,7 +103,7 @@ class Course:
             await streams.forget(connection, self._model, self._table, past)
         for shard in past:
             del positions[shard], on_record[shard]
-        self._stream, self._on_record, self._noted_at = stream, on_record, {}
+        self._stream, self._on_record, self._noted_at, self._lags = stream, on_record, {}, {}
         self._reader = StreamReader(self._client, self._table, stream, positions)
         return self._reader
 

@@ -224,15 +224,10 @@ class _Looking:
         if time.monotonic() - self._looked_at < _LOOK_SECONDS:
             return
         self._looked_at = time.monotonic()
-        await self.count(connection)
+        alarm = (await self.count(connection)).alarm(self._limits.alarm_seconds)
+        if alarm is not None:
+            self._listener.warned(alarm)
         await self._look_at_fence(connection)
-        for each in self._appliers:
-            if each.course.lag >= self._limits.alarm_seconds:
-                self._listener.warned(
-                    f"changes of table {each.landing.table.name} are carried back more than "
-                    f"{self._limits.alarm_seconds / 3600:g} hours late, and its stream keeps them for 24 hours only: "
-                    "what goes unread can be found by comparing everything alone. See that nothing slows it down"
-                )
         self._listener.looked(self._outcome)
 
     async def _look_at_fence(self, connection: Connection) -> None:
@@ -247,8 +242,9 @@ class _Looking:
                 "ALTER TABLE ... ENABLE ALWAYS TRIGGER migrator_fence"
             )
 
-    async def count(self, connection: Connection) -> None:
-        """Brings what is refused, and the lag, up to date."""
+    async def count(self, connection: Connection) -> Backlog:
+        """Brings what is refused, and the lag, up to date: they are the same for all who carry these tables back."""
         tables = [each.landing.table.name for each in self._appliers]
-        self._outcome.aside = (await streams.backlog(connection, self._model.name, tables)).refused
-        self._outcome.lag = max(each.course.lag for each in self._appliers)
+        backlog = await streams.backlog(connection, self._model.name, tables)
+        self._outcome.aside, self._outcome.lag = backlog.refused, backlog.lag
+        return backlog

@@ -21,16 +21,17 @@ if TYPE_CHECKING:
     from migrator.postgres.carried import RowWriter
     from migrator.postgres.connection import Connection
     from migrator.postgres.identifiers import TableName
+    from migrator.postgres.streams import Noted
 
 REFERRED_TO: Final = "rows refer to it, and PostgreSQL would delete or change them with it"
 
 
 @dataclass(frozen=True)
 class Reached:
-    """How far shards of a stream have been read: shard -> position."""
+    """How far shards of a stream have been read."""
 
     stream: str
-    shards: Mapping[str, str]
+    shards: Mapping[str, Noted]
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -12,7 +12,7 @@ from migrator.engines import reverse
 from migrator.errors import GateError, TargetError
 from migrator.mapping import Model
 from migrator.postgres import streams
-from tests.support.faults import ByTtl, Hold
+from tests.support.faults import Aged, ByTtl, Hold
 from tests.support.library import author, book
 from tests.support.target import create
 
@@ -207,12 +207,35 @@ async def test_an_applier_goes_on_where_another_has_stopped_meanwhile(library: L
     assert await library.rows("authors") == [(1, "Jane"), (2, "Anne")]
 
 
-async def test_changes_that_are_late_raise_an_alarm(library: Library) -> None:
-    heard = Heard()
+async def test_an_hour_late_is_an_alarm_until_it_is_caught_up(library: Library, proxy: FaultProxy) -> None:
+    class Writing(Heard):
+        """Writes an author whenever one was carried back, so that there is always more to follow."""
+
+        lags: ClassVar[list[float]] = []
+
+        def progressed(self, outcome: reverse.Outcome) -> None:
+            library.put("AUTHOR", author(outcome.applied + 1, "Anne"))
+
+        def looked(self, outcome: reverse.Outcome) -> None:
+            self.lags.append(outcome.lag)
+            if len(self.lags) == 1:
+                proxy.remove(late)
+            elif not self.lags[-1] > 3600:
+                self.stop.set()
+
+    late, heard = proxy.inject(Aged(2 * 3600.0)), Writing()
     library.put("AUTHOR", author(1, "Jane"))
+    await library.through(proxy.endpoint_url).carrying(heard, heard.stop)
+    assert heard.lags[0] > 2 * 3600
+    assert len(heard.lags) == 2, "the next look finds it caught up"
+    assert len(heard.warnings) == 1
+    assert "more than 1 h late, and streams keep changes for 24 h only" in heard.warnings[0]
+
+
+async def test_what_the_source_refuses_is_heard(library: Library) -> None:
+    heard = Heard()
     library.put("BOOK", book("b", ""))
-    await library.carrying(heard, heard.stop, alarm=0.0, until_drained=True)
-    assert "24 hours only" in heard.warnings[0]
+    await library.carrying(heard, heard.stop, until_drained=True)
     assert heard.refusals == [("BOOK", "PostgreSQL does not take it back (CheckViolation of a_title)")]
 
 
