@@ -106,7 +106,7 @@ def _repair(case: _Case, compare: Comparison, times: Times, asked: Asked) -> Non
         for line in _sentences(case.repaired):
             click.echo(f"{work.model.name}: {line}")
     case.outlook = _look(work, stores, times)
-    case.report = compare(work)
+    case.report = compare(work, again=case.suspects)
     if not asked.as_json:
         verification.show(work, case.report)
     for table, key in case.repaired.alone_keys[:SHOWN]:

@@ -32,8 +32,11 @@ class Comparison:
     scope: Scope
     counts: VerifyMetrics
 
-    def __call__(self, work: Work, suspects: Suspects | None = None) -> Report:
-        """Verify a model's tables, showing how far it is; `suspects` is given the keys that a repair could mend."""
+    def __call__(self, work: Work, suspects: Suspects | None = None, *, again: Suspects | None = None) -> Report:
+        """Verify a model's tables, showing how far it is; `suspects` is given the keys that a repair could mend.
+
+        Those in `again` are looked at in any case.
+        """
         with verify_progress() as progress:
             verifying = verify(
                 work.model,
@@ -42,6 +45,7 @@ class Comparison:
                 mappings=work.module,
                 scope=self.scope,
                 suspects=suspects,
+                again=again,
                 listener=self.counts.reading(work.model.name, progress),
                 notice=partial(click.echo, err=True),
             )

@@ -69,7 +69,13 @@ async def record(connection: Connection, model: str, verification: int, found: I
 
 
 async def close(
-    connection: Connection, model: str, verification: int, entities: Collection[str], tables: Collection[str]
+    connection: Connection,
+    model: str,
+    verification: int,
+    entities: Collection[str],
+    tables: Collection[str],
+    *,
+    unsettled: Iterable[tuple[str, Mapping[str, str]]] = (),
 ) -> None:
     """Close what earlier verifications have found and this one, which looked at all of it, has not.
 
@@ -79,9 +85,21 @@ async def close(
         verification: the number of the verification.
         entities: those all of whose keys it has looked at.
         tables: the target tables in which it has looked at every key, those of no entity included.
+        unsettled: table and key of those of which it can say nothing.
     """
+    left = [(table, _text(key)) for table, key in unsettled]
+    columns = list(entities), list(tables), [table for table, _ in left], [key for _, key in left]
     with errors_explained("close divergences", connection=connection, privileges=OWN_TABLES):
-        await connection.execute(QUERIES["close_divergences"], model, verification, list(entities), list(tables))
+        await connection.execute(QUERIES["close_divergences"], model, verification, *columns)
+
+
+async def close_keys(
+    connection: Connection, model: str, verification: int, table: str, keys: Iterable[Mapping[str, str]]
+) -> None:
+    """Close what earlier verifications have found of keys of a target table that this one has found in order."""
+    texts = [_text(key) for key in keys]
+    with errors_explained("close divergences", connection=connection, privileges=OWN_TABLES):
+        await connection.execute(QUERIES["close_divergences_of_keys"], model, verification, table, texts)
 
 
 async def latest(connection: Connection, model: str, *, limit: int, only_open: bool = False) -> list[Divergence]:

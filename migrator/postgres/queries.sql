@@ -355,10 +355,17 @@ WHERE known.last_verification < excluded.last_verification
 
 -- name: close_divergences
 -- Closes what verifications before $2 of the model $1 have found and this one has not: of the entities $3, and of no
--- entity in the tables $4.
+-- entity in the tables $4; but not of the keys $6, in the tables $5, of which it can say nothing.
 UPDATE migrator.divergences SET repaired_at = clock_timestamp()
 WHERE model = $1 AND repaired_at IS NULL AND last_verification < $2
   AND (entity = ANY ($3) OR (entity IS NULL AND target = ANY ($4)))
+  AND (target, key) NOT IN (SELECT * FROM unnest($5::text[], $6::text[]))
+
+-- name: close_divergences_of_keys
+-- Closes what verifications before $2 of the model $1 have found of the keys $4 in the table $3.
+UPDATE migrator.divergences SET repaired_at = clock_timestamp()
+WHERE model = $1 AND repaired_at IS NULL AND last_verification < $2 AND target = $3
+  AND (md5(key), key) IN (SELECT md5(closed), closed FROM unnest($4::text[]) AS closed)
 
 -- name: divergences
 -- The divergences of the model $1, seen latest first, $2 at most; with $3, the open ones only.

@@ -82,6 +82,15 @@ def test_only_the_tables_that_are_named(corrupted: Project) -> None:
     assert "next: `migrate verify --repair customers` brings what differs in order" in done.err
 
 
+def test_a_part_that_was_repaired_is_in_order_in_the_ledger(corrupted: Project) -> None:
+    assert corrupted.here("verify").code == 3
+    corrupted.here("verify", "--repair", "customers", "--after", "0", "--until", "50", "-y").succeeded()
+    left = corrupted.here("history", "--divergences", "--open").succeeded().out
+    assert "CUSTOMER#1 / SK PROFILE" not in left
+    assert "ORDER#o-1" in left
+    assert "CUSTOMER#99" in left
+
+
 def test_json_says_what_was_repaired(corrupted: Project) -> None:
     done = corrupted.here("verify", "--repair", "-y", "--json").succeeded()
     (model,) = json.loads(done.out)["models"]

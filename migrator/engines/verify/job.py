@@ -8,6 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from migrator.dynamodb.client import Client
@@ -16,6 +17,7 @@ from migrator.engines.models import NamedModel
 from migrator.engines.verify.clocks import require_same_time
 from migrator.engines.verify.cost import cost_of, dollars, in_words, question_units
 from migrator.engines.verify.findings import Coverage, Report
+from migrator.engines.verify.judging.again import look_again
 from migrator.engines.verify.judging.judge import Judge
 from migrator.engines.verify.narrow import Narrow, confidence, narrowed
 from migrator.engines.verify.party import Party
@@ -29,11 +31,11 @@ from migrator.postgres.address import parse
 from migrator.postgres.connection import connect, pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from migrator.engines.stores import Stores
     from migrator.engines.verify.reading.crew import Read
-    from migrator.engines.verify.reading.spill import Mismatch
+    from migrator.engines.verify.reading.spill import Spill
     from migrator.engines.verify.reading.workplace import Plan, Workplace
     from migrator.engines.verify.scope import Scope
     from migrator.engines.verify.suspects import Suspects
@@ -52,6 +54,7 @@ async def verify(  # noqa: PLR0913 - what a run is made of
     mappings: str,
     scope: Scope,
     suspects: Suspects | None = None,
+    again: Suspects | None = None,
     listener: Callable[[Read], None] = lambda _: None,
     notice: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -64,6 +67,7 @@ async def verify(  # noqa: PLR0913 - what a run is made of
         mappings: the module that defines the model, for worker processes to import.
         scope: how to read.
         suspects: is given the keys that differ, or may do so: those that a repair could put right, however many.
+        again: keys that an earlier one has given, looked at whatever part is; the ledger hears of those in order.
         listener: is told how many rows and items are read.
         notice: is told, in sentences, what an operator should know before the reading begins.
 
@@ -77,7 +81,7 @@ async def verify(  # noqa: PLR0913 - what a run is made of
     """
     began = time.monotonic()
     report = Report(scope=_coverage(scope))
-    run = _Run(model, entities, stores, scope, report, notice)
+    run = _Run(model, entities, stores, scope, report, notice, suspects, again)
     async with AsyncExitStack() as stack:
         control = await connect(stores.database_url, purpose="verify")
         stack.push_async_callback(control.close)
@@ -86,9 +90,8 @@ async def verify(  # noqa: PLR0913 - what a run is made of
         await require_same_time(control)
         place = run.place(stack, str(session.place))
         earlier = None if place is None else await _earlier(control, place, scope, notice)
-        record = Record(model, entities, report, stores.database_url)
         since = None if earlier is None else earlier.started_at
-        started = (await stack.enter_async_context(record.kept(control, since))).started_at
+        started = (await stack.enter_async_context(run.record.kept(control, since))).started_at
         parties = [await Party.of(control, model, table, entities) for table in _tables(entities)]
         client = await stack.enter_async_context(Client(session))
         narrow = await run.narrowed(control, client, parties, started)
@@ -97,8 +100,7 @@ async def verify(  # noqa: PLR0913 - what a run is made of
         spills = await reading.read(plan, stack, report, listener)
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="verify", size=_SESSIONS))
         report.spilled = sum(spill.bytes_on_disk for spill in spills.values())
-        found = [(party, spills[party.table.name].mismatches()) for party in parties]
-        await run.judge(control, client, sessions, found, suspects, narrowed=narrow.asked)
+        await run.judge(control, client, sessions, parties, spills, narrowed=narrow.asked)
         await run.ask(control, client, sessions, parties, started)
         run.conclude(parties, narrow, time.monotonic() - began)
         if place is not None:
@@ -150,6 +152,13 @@ class _Run:
     scope: Scope
     report: Report
     notice: Callable[[str], None]
+    suspects: Suspects | None = None
+    again: Suspects | None = None
+
+    @property
+    def record(self) -> Record:
+        """What stays of it in the source."""
+        return Record(self.model, self.entities, self.report, self.stores.database_url)
 
     def place(self, stack: AsyncExitStack, target: str) -> Workplace | None:
         """Where it is kept how far it is, held until `stack` ends."""
@@ -192,20 +201,40 @@ class _Run:
         control: Connection,
         client: Client,
         sessions: Pool,
-        found: Sequence[tuple[Party, Iterator[Mismatch]]],
-        suspects: Suspects | None,
+        parties: Sequence[Party],
+        spills: Mapping[str, Spill],
         *,
         narrowed: bool,
     ) -> None:
-        """Judges what does not match in each table; `suspects` is given what a repair could put right."""
+        """Judges what does not match in each table, and in a part of the rows what is to be looked at in any case."""
+        judges = await self._judges(control, client, sessions, parties)
+        for party in parties:
+            mismatches, judge = spills[party.table.name].mismatches(), judges[party.table.name]
+            await party.judge(mismatches, judge, self.report, self.suspects, narrowed=narrowed)
+        if self.again is not None and narrowed:
+            await look_again(self.again, judges, self.report, partial(self.record.in_order, control))
+        self.report.read_units += sum(judge.units for judge in judges.values())
+
+    async def _judges(
+        self, control: Connection, client: Client, sessions: Pool, parties: Sequence[Party]
+    ) -> dict[str, Judge]:
+        """The judge of each table."""
         # Since the reading began, rows may have expired, and DynamoDB may have deleted what has.
         now = int((await verifications.now(control)).timestamp())
-        uncopied = await _uncopied(control, self.model, [party for party, _ in found])
+        uncopied = await _uncopied(control, self.model, parties)
         pace = None if self.scope.max_rcu is None else Pace(self.scope.max_rcu)
-        for party, mismatches in found:
-            of_table = None if pace is None else pace.of_another_table()
-            judge = Judge(party.table, party.lookups, client, sessions, now, uncopied=uncopied, pace=of_table)
-            await party.judge(mismatches, judge, self.report, suspects, narrowed=narrowed)
+        return {
+            party.table.name: Judge(
+                party.table,
+                party.lookups,
+                client,
+                sessions,
+                now,
+                uncopied=uncopied,
+                pace=None if pace is None else pace.of_another_table(),
+            )
+            for party in parties
+        }
 
     async def ask(
         self, control: Connection, client: Client, sessions: Pool, parties: Sequence[Party], started: datetime

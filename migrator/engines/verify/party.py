@@ -91,7 +91,6 @@ class Party:
         for difference in settled.found.values():
             report.found(difference)
         report.moving += settled.moving.values()
-        report.read_units += judge.units
         for key, difference in (settled.found | settled.moving).items():
             if differing is not None and difference.verdict is not Verdict.UNVERIFIABLE:
                 differing.add(self.table.name, key)

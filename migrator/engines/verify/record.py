@@ -16,7 +16,7 @@ from migrator.postgres.divergences import Sighting
 from migrator.postgres.verifications import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
     from migrator.engines.verify.findings import Difference, Report
@@ -75,17 +75,29 @@ class Record:
                     connection.terminate()
         return None
 
+    async def in_order(self, control: Connection, table: str, keys: Sequence[Mapping[str, Any]]) -> None:
+        """Record that keys of a table, which earlier verifications may have found to differ, are in order by now.
+
+        `keys` are as those of differences.
+
+        Raises:
+            SourceError: the source cannot be reached or written to.
+        """
+        if self.report.record is not None:
+            await divergences.close_keys(control, self.model.name, self.report.record, table, map(key_texts, keys))
+
     async def _fill_ledger(self, control: Connection, begun: Verification) -> None:
         report = self.report
         await divergences.record(control, self.model.name, begun.id, map(_sighting, report.differences))
-        if not self._narrowed and not report.unjudged and not report.moving:
+        if not self._narrowed and not report.unjudged:
             names = {entity.name for entity in self.entities}
             tables = [
                 table.name
                 for table in self.model.tables
                 if all(entity.name in names for entity in self.model.of_table(table))
             ]
-            await divergences.close(control, self.model.name, begun.id, names, tables)
+            unsettled = [(each.table, key_texts(each.key)) for each in report.moving]
+            await divergences.close(control, self.model.name, begun.id, names, tables, unsettled=unsettled)
 
     @property
     def _narrowed(self) -> bool:
@@ -128,11 +140,16 @@ def text(value: object) -> str:
     return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
+def key_texts(key: Mapping[str, Any]) -> dict[str, str]:
+    """A key as the ledger has it."""
+    return {name: text(value) for name, value in key.items()}
+
+
 def _sighting(difference: Difference) -> Sighting:
     return Sighting(
         difference.verdict.value,
         difference.table,
-        {name: text(value) for name, value in difference.key.items()},
+        key_texts(difference.key),
         difference.entity,
         difference.attributes,
         None if difference.cause is None else difference.cause.value,

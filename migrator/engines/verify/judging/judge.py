@@ -98,6 +98,10 @@ class Judge:
         """The key that a line stands for."""
         return key_of_line(line, self.table.key_attributes)
 
+    def named(self, line: bytes) -> dict[str, Any]:
+        """The same as differences name it."""
+        return {name: plain(value) for name, value in self.key(line).items()}
+
     async def judge(self, lines: Sequence[bytes]) -> dict[bytes, Difference]:
         """What differs of these keys, at most `BATCH` of them, by key, be it on its way to be in order or not."""
         looked = await self.look(lines)
