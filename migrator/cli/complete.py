@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Final
 import rich_click as click
 
 from migrator.cli.moves import Asked, make
-from migrator.cli.options import (
-    change_options,
-    common_options,
-    entity_option,
-    json_option,
-    mapping_options,
-    target_options,
-)
+from migrator.cli.options import move_options
 from migrator.cli.ways import Completing
 from migrator.cli.work import load_entities, named_of
 from migrator.phases import Terms
@@ -30,12 +23,7 @@ AFTER: Final[dict[Phase, str]] = {
 
 
 @click.command("complete")
-@entity_option
-@mapping_options
-@target_options
-@change_options
-@json_option
-@common_options
+@move_options
 @click.pass_obj
 def command(
     invocation: Invocation,

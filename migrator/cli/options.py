@@ -51,17 +51,6 @@ def target_options(function: Function) -> Function:
     return function
 
 
-def entity_option(function: Function) -> Function:
-    """Give a command `--entity`, repeated, passed to it as `entities`."""
-    return click.option(
-        "--entity",
-        "entities",
-        multiple=True,
-        metavar="ENTITY",
-        help="An entity to move, with all that it shares foreign keys or items with; may be repeated.",
-    )(function)
-
-
 def workers_option(function: Function) -> Function:
     """Give a command `--workers`: the processes that it shares its work out to."""
     return click.option(
@@ -80,6 +69,18 @@ def change_options(function: Function) -> Function:
     yes = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
     no_input = click.option("--no-input", is_flag=True, help="Never ask; fail where a question would be asked.")
     return dry_run(yes(no_input(function)))
+
+
+def move_options(function: Function) -> Function:
+    """Give a command that moves entities between phases what all of these take: `--entity`, as `entities`, and more."""
+    entity = click.option(
+        "--entity",
+        "entities",
+        multiple=True,
+        metavar="ENTITY",
+        help="An entity to move, with all that it shares foreign keys or items with; may be repeated.",
+    )
+    return entity(mapping_options(target_options(change_options(json_option(common_options(function))))))
 
 
 def confirm(question: str, *, yes: bool, no_input: bool) -> None:

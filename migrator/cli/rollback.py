@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Final
 import rich_click as click
 
 from migrator.cli.moves import Asked, make
-from migrator.cli.options import (
-    change_options,
-    common_options,
-    entity_option,
-    json_option,
-    mapping_options,
-    target_options,
-)
+from migrator.cli.options import move_options
 from migrator.cli.ways import Recorded, Returning
 from migrator.cli.work import load_entities, named_of, stores_of
 from migrator.phases import Terms, phase_before
@@ -36,12 +29,7 @@ AFTER: Final[dict[Phase, str]] = {
 
 @click.command("rollback")
 @click.option("--to", type=click.Choice(list(PHASES)), help="The phase to go back to; the one before if not given.")
-@entity_option
-@mapping_options
-@target_options
-@change_options
-@json_option
-@common_options
+@move_options
 @click.pass_obj
 def command(  # noqa: PLR0913 - its options
     invocation: Invocation,

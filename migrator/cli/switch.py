@@ -10,14 +10,7 @@ import rich_click as click
 from migrator.cli.duration import Duration
 from migrator.cli.groups import ALL_READS
 from migrator.cli.moves import Asked, make, waiting
-from migrator.cli.options import (
-    change_options,
-    common_options,
-    entity_option,
-    json_option,
-    mapping_options,
-    target_options,
-)
+from migrator.cli.options import move_options
 from migrator.cli.ways import Opening, Recorded
 from migrator.cli.work import load_entities, named_of, terms_of
 from migrator.errors import UsageError
@@ -45,7 +38,6 @@ AFTER: Final[dict[Phase, str]] = {
 @click.option(
     "--percent", type=click.IntRange(0, 100), metavar="N", help="With reads: of how many keys; 100 if not given."
 )
-@entity_option
 @click.option("--max-age", type=Duration(), help="How old the verification may be that proves the target.")
 @click.option(
     "--without-way-back",
@@ -55,11 +47,7 @@ AFTER: Final[dict[Phase, str]] = {
     help="With writes: an entity whose rows cannot be made of its items again, and need not be.",
 )
 @click.option("--wait", is_flag=True, help="Wait where a gate opens by itself; with writes, until TTL is enabled.")
-@mapping_options
-@target_options
-@change_options
-@json_option
-@common_options
+@move_options
 @click.pass_obj
 def command(  # noqa: PLR0913 - its options
     invocation: Invocation,

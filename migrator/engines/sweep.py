@@ -1,6 +1,7 @@
-"""The sweep: what has stood in the way of late requests is taken away when the migration is over.
+"""The sweep: tombstones that have stood in the way of late requests go when the migration is over, or writes return.
 
-Tombstones younger than a request's life stay; they are an application's own, which goes on writing them.
+It is for those that are on no record, since an application has written them. What is younger than a request's life
+stay.
 """
 
 from __future__ import annotations

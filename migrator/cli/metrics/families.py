@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
 
 
+class Tally:
+    """Counters of one model, brought up to the totals that an engine tells. It holds what is counted already."""
+
+    def __init__(self, model: str, *counters: Counter) -> None:
+        self._counters = [each.labels(model) for each in counters]
+        self._counted = [0] * len(counters)
+
+    def count(self, *totals: int) -> None:
+        """So much was done since the start, in the counters' order."""
+        for counter, total, before in zip(self._counters, totals, self._counted, strict=True):
+            counter.inc(total - before)
+        self._counted = list(totals)
+
+
 class Families:
     """Counters and gauges of a command, with a label for the model first, and whether its work goes on.
 

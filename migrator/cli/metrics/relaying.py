@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from migrator.cli.metrics.families import Families
+from migrator.cli.metrics.families import Families, Tally
 from migrator.cli.metrics.reversing import CountingReverse, ReverseMetrics
 
 if TYPE_CHECKING:
@@ -33,23 +33,18 @@ class RelayMetrics(Families):
 
 
 class CountingRelay:
-    """A listener of one model's relay that counts what it hears, and passes it on. It holds what is counted already."""
+    """A listener of one model's relay that counts what it hears, and passes it on."""
 
     def __init__(self, model: str, metrics: RelayMetrics, listener: relay.Listener) -> None:
         self._metrics = metrics
         self._listener = listener
         self._model = model
-        self._counted = (0, 0, 0)
+        self._tally = Tally(model, metrics.settled, metrics.written, metrics.set_aside)
 
     def progressed(self, outcome: relay.Outcome) -> None:
         """A batch was settled."""
-        metrics, now = self._metrics, (outcome.settled, outcome.written, outcome.set_aside)
-        for counter, total, before in zip(
-            (metrics.settled, metrics.written, metrics.set_aside), now, self._counted, strict=True
-        ):
-            counter.labels(self._model).inc(total - before)
-        self._counted = now
-        metrics.health.goes_on(self._model)
+        self._tally.count(outcome.settled, outcome.written, outcome.set_aside)
+        self._metrics.health.goes_on(self._model)
         self._listener.progressed(outcome)
 
     def looked(self, outcome: relay.Outcome, backlog: Backlog) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from migrator.cli.metrics.families import Families
+from migrator.cli.metrics.families import Families, Tally
 
 if TYPE_CHECKING:
     from migrator.engines import reverse
@@ -25,23 +25,18 @@ class ReverseMetrics(Families):
 
 
 class CountingReverse:
-    """A listener of one model's way back that counts what it hears, and passes it on. It holds what is counted."""
+    """A listener of one model's way back that counts what it hears, and passes it on."""
 
     def __init__(self, model: str, metrics: ReverseMetrics, listener: reverse.Listener) -> None:
         self._metrics = metrics
         self._listener = listener
         self._model = model
-        self._counted = (0, 0, 0)
+        self._tally = Tally(model, metrics.written, metrics.deleted, metrics.refused)
 
     def progressed(self, outcome: reverse.Outcome) -> None:
         """Some changes were carried back."""
-        metrics, now = self._metrics, (outcome.applied, outcome.deleted, outcome.refused)
-        for counter, total, before in zip(
-            (metrics.written, metrics.deleted, metrics.refused), now, self._counted, strict=True
-        ):
-            counter.labels(self._model).inc(total - before)
-        self._counted = now
-        metrics.health.goes_on(self._model)
+        self._tally.count(outcome.applied, outcome.deleted, outcome.refused)
+        self._metrics.health.goes_on(self._model)
         self._listener.progressed(outcome)
 
     def looked(self, outcome: reverse.Outcome) -> None:

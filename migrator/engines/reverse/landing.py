@@ -116,8 +116,7 @@ class Landing:
             SourceError, TargetError: a store failed. Nothing was done.
         """
         landed = Landed()
-        privileges = OWN_TABLES
-        with errors_explained(f"carry {self.table.name} back", connection=connection, privileges=privileges):
+        with errors_explained(f"carry {self.table.name} back", connection=connection, privileges=OWN_TABLES):
             async with connection.transaction(isolation="repeatable_read"):
                 # Before there is a snapshot: the phase that it shows is the one that there is until it ends.
                 await carried.hold(connection, [way.lookup.live for way in self._ways.values()])
