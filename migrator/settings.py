@@ -125,6 +125,48 @@ class Settings(FileSettings, BaseSettings):
         return env_settings, dotenv_settings, *files
 
 
+class _Webhook(BaseSettings):
+    """The one setting by which it can be told that the others cannot be used."""
+
+    model_config = Settings.model_config
+
+    webhook_url: SecretStr | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        files = (InitSettingsSource(settings_cls, _webhook_of(path, table)) for path, table in FILES)
+        return env_settings, dotenv_settings, *files
+
+
+def load_webhook() -> SecretStr | None:
+    """Read where failures are told, as far as that can be read, whatever else is wrong with the settings."""
+    try:
+        return _Webhook().webhook_url
+    except (OSError, UnicodeDecodeError):
+        # It is `.env` that cannot be read.
+        url = os.environ.get("MIGRATOR_WEBHOOK_URL")
+        return SecretStr(url) if url else None
+
+
+def _webhook_of(path: Path, table: tuple[str, ...]) -> dict[str, Any]:
+    """The webhook in a file that may be wrong in all else."""
+    try:
+        content: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
+    for name in table:
+        content = content.get(name, {}) if isinstance(content, dict) else {}
+    found = content.get("webhook_url") if isinstance(content, dict) else None
+    return {"webhook_url": found} if isinstance(found, str) else {}
+
+
 def _defaults(values: dict[str, Any]) -> dict[str, Any]:
     """Keep what no variable of the AWS SDK decides, under the names that `Settings` reads."""
     decided = {name for name, variables in SDK_VARIABLES.items() if any(os.environ.get(each) for each in variables)}

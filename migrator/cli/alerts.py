@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+
+import rich_click as click
 
 from migrator.cli import webhook
 from migrator.errors import MigratorError
+from migrator.settings import load_webhook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pydantic import SecretStr
 
     from migrator.postgres.verifications import Verification
 
 VERDICTS: Final = ("missing", "extra", "different", "unverifiable", "moving", "unjudged", "answers")
 FAILURES: Final = {
+    2: "its command line cannot be used",
     4: "settings or credentials cannot be used",
     5: "the source cannot be reached or used",
     6: "the target cannot be reached or used",
@@ -48,18 +55,30 @@ def judged(records: Mapping[str, Sequence[Verification]], *, failed_before: bool
 
 
 def failed(models: Sequence[str], error: MigratorError) -> dict[str, Any]:
-    """What to tell of an attempt that failed."""
+    """What to tell of an attempt that failed, or of one that could not begin, of models that are not known then."""
     why = FAILURES.get(error.exit_code, "its log says why")
-    return _document("failure", f"{', '.join(models)}: not verified: {why}", [], exit_code=error.exit_code)
+    of = f"{', '.join(models)}: " if models else ""
+    return _document("failure", f"{of}not verified: {why}", [], exit_code=error.exit_code)
 
 
-def tell(url: str, document: Mapping[str, Any]) -> str | None:
-    """Send it; return what is to be said where that failed. A verdict never depends on it."""
+def tell(url: SecretStr | None, document: Mapping[str, Any]) -> None:
+    """Send it where there is somebody to be told; where that fails it is said. A verdict never depends on it."""
+    if url is None:
+        return
     try:
-        webhook.send(url, document)
+        webhook.send(url.get_secret_value(), document)
     except MigratorError as error:
-        return error.what
-    return None
+        click.echo(f"warning: {error.what}", err=True)
+
+
+@contextmanager
+def told_unbegun() -> Iterator[None]:
+    """Tell of a failure in the block, which prepares a verification: it is not made."""
+    try:
+        yield
+    except MigratorError as error:
+        tell(load_webhook(), failed([], error))
+        raise
 
 
 def _found(done: Verification) -> str:

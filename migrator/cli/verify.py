@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
+from migrator.cli.alerts import told_unbegun
 from migrator.cli.duration import Duration
 from migrator.cli.metrics.exports import Exports, metrics_options
 from migrator.cli.metrics.verifying import VerifyMetrics
@@ -92,37 +94,41 @@ def command(  # noqa: PLR0913 - its options
     told only with --show-values. Exit code 3 where there are any. Neither store's data is changed, unless with
     --repair: what differs in the target is then brought in order as relays do it, never over newer data.
     """
-    if every is not None and repair and not yes and not dry_run:
-        raise UsageError(
-            "--every with --repair cannot ask before each repair",
-            safe="Nothing was done.",
-            next_step="Give --yes to confirm all of them, or leave --repair out.",
-        )
-    exports = Exports.asked(metrics, emf, as_json=as_json)
-    forms = Forms.asked(as_json=as_json, report=report, show_values=show_values)
-    settings = load_settings(**invocation.settings)
-    works = load_work(settings, tables)
-    stores = stores_of(settings)
-    scope = looked_at.scope(
-        settings, max_rcu=max_rcu, workers=workers, patterns=patterns, anew_if_other=every is not None
+    with ExitStack() as stack:
+        with nullcontext() if dry_run else told_unbegun():
+            if every is not None and repair and not yes and not dry_run:
+                raise _unasked()
+            exports = Exports.asked(metrics, emf, as_json=as_json)
+            forms = Forms.asked(as_json=as_json, report=report, show_values=show_values)
+            settings = load_settings(**invocation.settings)
+            works = load_work(settings, tables)
+            stores = stores_of(settings)
+            scope = looked_at.scope(
+                settings, max_rcu=max_rcu, workers=workers, patterns=patterns, anew_if_other=every is not None
+            )
+            if dry_run and not repair:
+                tell_cost(works, stores, scope, as_json=as_json)
+                return 0
+            # What a repair accepts in the end has to have been read by this very run.
+            scope = scope if repair else looked_at.kept(scope, settings)
+            counts = VerifyMetrics(work.model.name for work in works)
+            compare = Comparison(stores, scope, counts)
+            if repair:
+                asked = Asked(dry_run=dry_run, yes=yes, no_input=no_input, as_json=as_json, max_wcu=max_wcu)
+                verifying = partial(repair_all, works, compare, times_of(settings), asked, forms)
+            else:
+                verifying = partial(_verify_all, works, compare, forms)
+            stack.enter_context(exports.given(counts.registry, counts.health))
+        attempt = partial(counts.attempted, partial(Watch(works, settings, report).attempt, verifying))
+        return Rounds(every).run(attempt) if every is not None else 0 if attempt() else DIFFERENT
+
+
+def _unasked() -> UsageError:
+    return UsageError(
+        "--every with --repair cannot ask before each repair",
+        safe="Nothing was done.",
+        next_step="Give --yes to confirm all of them, or leave --repair out.",
     )
-    if dry_run and not repair:
-        tell_cost(works, stores, scope, as_json=as_json)
-        return 0
-    # What a repair accepts in the end has to have been read by this very run.
-    scope = scope if repair else looked_at.kept(scope, settings)
-    counts = VerifyMetrics(work.model.name for work in works)
-    compare = Comparison(stores, scope, counts)
-    if repair:
-        asked = Asked(dry_run=dry_run, yes=yes, no_input=no_input, as_json=as_json, max_wcu=max_wcu)
-        verifying = partial(repair_all, works, compare, times_of(settings), asked, forms)
-    else:
-        verifying = partial(_verify_all, works, compare, forms)
-    attempt = partial(counts.attempted, partial(Watch(works, settings, report).attempt, verifying))
-    with exports.given(counts.registry, counts.health):
-        if every is not None:
-            return Rounds(every).run(attempt)
-        return 0 if attempt() else DIFFERENT
 
 
 def _verify_all(works: Sequence[Work], compare: Comparison, forms: Forms) -> bool:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import rich_click as click
-
 from migrator.cli import alerts
 from migrator.errors import LockedError, MigratorError, SourceError
 from migrator.postgres import divergences, state, verifications
@@ -75,7 +73,7 @@ class Watch:
             records = runner.run(self._settle(connection))
         document = alerts.judged(records, failed_before=self.failing)
         if document is not None:
-            self._tell(document)
+            alerts.tell(self.settings.webhook_url, document)
         return clean
 
     @contextmanager
@@ -136,13 +134,7 @@ class Watch:
 
     def _failed(self, error: MigratorError) -> None:
         self.failing = True
-        self._tell(alerts.failed([work.model.name for work in self.works], error))
-
-    def _tell(self, document: Mapping[str, object]) -> None:
-        url = self.settings.webhook_url
-        problem = None if url is None else alerts.tell(url.get_secret_value(), document)
-        if problem is not None:
-            click.echo(f"warning: {problem}", err=True)
+        alerts.tell(self.settings.webhook_url, alerts.failed([work.model.name for work in self.works], error))
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> MigratorError:

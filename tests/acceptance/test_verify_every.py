@@ -189,6 +189,23 @@ def test_a_webhook_that_is_away_changes_nothing_but_is_said(copied: Project) -> 
     assert (done.code, "must begin with https://" in done.err) == (3, True)
 
 
+def test_one_that_cannot_begin_is_told_of_too(project: Project) -> None:
+    with Webhook() as hook:
+        told = project.through(MIGRATOR_WEBHOOK_URL=hook.url)
+        told.here("verify", "--every", "5m", "no_such_table").failed(2, "no_such_table: no source table of")
+        told.here("verify", "--every", "5m", "--mappings", "no_such_module").failed(4, "no_such_module")
+        # Where settings are wrong, the one that says who is told is read by itself.
+        with_file = project.through(MIGRATOR_WEBHOOK_URL=None)
+        (project.directory / "migrator.toml").write_text(f'webhook_url = "{hook.url}"\nhistory_days = 0\n')
+        with_file.here("verify", "--every", "5m").failed(4, "`history_days`")
+        with_file.here("verify", "--dry-run").failed(4, "`history_days`")
+    assert [(each["event"], each["exit_code"], each["text"]) for each in hook.told] == [
+        ("failure", 2, "migrate verify: not verified: its command line cannot be used"),
+        ("failure", 4, "migrate verify: not verified: settings or credentials cannot be used"),
+        ("failure", 4, "migrate verify: not verified: settings or credentials cannot be used"),
+    ]
+
+
 def test_a_repair_closes_what_was_found(prepared: Project) -> None:
     project = following(prepared)
     with closing(project.dynamodb.client()) as client:

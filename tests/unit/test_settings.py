@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from migrator.errors import ConfigurationError
-from migrator.settings import SDK_VARIABLES, FileSettings, load_settings
+from migrator.settings import SDK_VARIABLES, FileSettings, load_settings, load_webhook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,3 +122,21 @@ def test_a_file_that_is_not_text_is_refused_by_name(directory: Path, file: str) 
 def test_another_tools_table_is_none_of_ours(directory: Path) -> None:
     (directory / "pyproject.toml").write_text('tool = "a plain value"\n')
     assert load_settings().mappings == ()
+
+
+def test_who_is_told_is_known_whatever_else_is_wrong(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> str | None:
+        found = load_webhook()
+        return None if found is None else found.get_secret_value()
+
+    assert told() is None
+    (directory / "pyproject.toml").write_text('[tool.migrator]\nwebhook_url = "five"\nnonsense = 1\n')
+    assert told() == "five"
+    (directory / "migrator.toml").write_text('webhook_url = "four"\nhistory_days = "many"\n')
+    assert told() == "four"
+    (directory / "migrator.toml").write_text("webhook_url = 4\n[")
+    assert told() == "five"
+    (directory / ".env").write_bytes(b"MIGRATOR_WEBHOOK_URL=\xff\n")
+    assert told() is None
+    monkeypatch.setenv("MIGRATOR_WEBHOOK_URL", "two")
+    assert told() == "two"
