@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Generator
 
 _Answer = TypeVar("_Answer")
 Step: TypeAlias = Literal["dynamodb", "dynamodb alone", "postgres", "record"]
@@ -15,13 +15,13 @@ Course: TypeAlias = "Generator[Step, Any, _Answer]"
 """Yields steps, is sent what each has said or thrown what it has raised, and returns the answer that counts."""
 
 
-def follow(course: Course[_Answer], ways: Mapping[Step, Callable[[], Any]]) -> _Answer:
-    """Takes the steps of a course, each in its way."""
+def follow(course: Course[_Answer], take: Callable[[Step], Any]) -> _Answer:
+    """Takes the steps of a course."""
     try:
         step = next(course)
         while True:
             try:
-                answer = ways[step]()
+                answer = take(step)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the course decides
                 step = course.throw(error)
             else:
@@ -30,13 +30,13 @@ def follow(course: Course[_Answer], ways: Mapping[Step, Callable[[], Any]]) -> _
         return cast("_Answer", end.value)
 
 
-async def afollow(course: Course[_Answer], ways: Mapping[Step, Callable[[], Awaitable[Any]]]) -> _Answer:
+async def afollow(course: Course[_Answer], take: Callable[[Step], Awaitable[Any]]) -> _Answer:
     """As `follow`, for an event loop."""
     try:
         step = next(course)
         while True:
             try:
-                answer = await ways[step]()
+                answer = await take(step)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the course decides
                 step = course.throw(error)
             else:

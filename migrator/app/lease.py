@@ -42,11 +42,11 @@ class Lease:
 
     def __init__(self, seconds: float, completed: Iterable[str] = ()) -> None:
         self._seconds = seconds
-        self._known = _Known({}, 0.0, 0.0)
+        self._known = _Known(dict.fromkeys(completed, _COMPLETE), 0.0, 0.0)
         self._horizons: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
         self._lock = Lock()
         self._waiting: list[tuple[float, Future[bool]]] = []
-        self.completed = frozenset(completed)
+        self.completed = frozenset(self._known.standings)
         """The entities that are known to be in `complete`."""
         self.settled = 0.0
         """All that this process has seen committed before this moment is in DynamoDB."""
@@ -57,7 +57,8 @@ class Lease:
             self._settle(asked_at, horizon)
         self.completed |= {name for name, each in standings.items() if each.phase == "complete"}
         with self._lock:
-            self._known = _Known(standings, asked_at, asked_at + self._seconds)
+            known = {**standings, **dict.fromkeys(self.completed, _COMPLETE)}
+            self._known = _Known(known, asked_at, asked_at + self._seconds)
         self._tell(asked_at, told=True)
 
     def _settle(self, asked_at: float, horizon: Horizon) -> None:
@@ -102,7 +103,7 @@ class Lease:
 
     def standing(self, entity: str) -> Standing:
         """Where an entity is, or was when that was last known."""
-        return _COMPLETE if entity in self.completed else self._known.standings.get(entity, _NOWHERE)
+        return self._known.standings.get(entity, _NOWHERE)
 
     def until(self, entities: Iterable[str]) -> float:
         """Until when what is known of these entities holds."""

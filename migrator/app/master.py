@@ -89,12 +89,8 @@ class Masters:
 
     def is_sure(self, entity: str) -> bool:
         """Whether an answer of PostgreSQL's counts without asking: it is the master for as long as the lease holds."""
-        if self._running() is None:
-            return True
         # First whether it holds: what is read after that is as new, or newer.
-        if not self._lease.holds:
-            return False
-        return self._lease.standing(entity).phase != "write_target"
+        return self._lease.holds and self._lease.standing(entity).phase not in {"write_target", "complete"}
 
     def refuse_moved(self, entity: str) -> None:
         """Has PostgreSQL not asked, nor written, for an entity whose master is known to be DynamoDB.

@@ -8,7 +8,7 @@ import contextvars
 import random
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from migrator.app import own_writes
 from migrator.app.course import afollow, follow
@@ -182,14 +182,17 @@ class Router(Lifespan):
         self, question: Question, *, postgres: Callable[[], _Answer], dynamodb: Callable[[], _Answer]
     ) -> _Answer:
         """`read`, of a question that is made already."""
-        ways: Mapping[Step, Callable[[], Any]] = {
-            "dynamodb": lambda: self._waited_for(dynamodb, self._gate.over),
-            "dynamodb alone": lambda: self._waited_for(dynamodb),
-            "postgres": postgres,
-            "record": self.masters.look,
-        }
+
+        def take(step: Step) -> _Answer | None:
+            if step == "postgres":
+                return postgres()
+            if step == "record":
+                self.masters.look()
+                return None
+            return self._waited_for(dynamodb, self._gate.over if step == "dynamodb" else None)
+
         course: Course[_Answer] = self._course(question, counted=True)
-        return follow(course, ways)
+        return follow(course, take)
 
     def within(self, question: Question, postgres: Callable[[], _Answer]) -> _Answer:
         """PostgreSQL's answer, as part of a transaction there.
@@ -199,7 +202,7 @@ class Router(Lifespan):
             UnavailableError: which one is cannot be read from the phase record.
         """
         course: Course[_Answer] = self._course_within(question)
-        return follow(course, {"postgres": postgres, "record": self.masters.look})
+        return follow(course, lambda step: postgres() if step == "postgres" else self.masters.look())
 
     async def aanswer(
         self,
@@ -214,19 +217,18 @@ class Router(Lifespan):
             async with asyncio.timeout(self.limits.deadline):
                 return await dynamodb()
 
-        ways: Mapping[Step, Callable[[], Awaitable[Any]]] = {
-            "dynamodb": in_time,
-            "dynamodb alone": in_time,
-            "postgres": postgres,
-            "record": self.masters.alook,
-        }
+        def take(step: Step) -> Awaitable[_Answer | None]:
+            if step == "postgres":
+                return postgres()
+            return self.masters.alook() if step == "record" else in_time()
+
         course: Course[_Answer] = self._course(question, counted=False)
-        return await afollow(course, ways)
+        return await afollow(course, take)
 
     async def awithin(self, question: Question, postgres: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """As `within`, for an event loop."""
         course: Course[_Answer] = self._course_within(question)
-        return await afollow(course, {"postgres": postgres, "record": self.masters.alook})
+        return await afollow(course, lambda step: postgres() if step == "postgres" else self.masters.alook())
 
     def _course(self, question: Question, *, counted: bool) -> Course[_Answer]:
         """How a question is answered: yields what to ask, is sent what that says, and returns the answer that counts.
@@ -237,9 +239,11 @@ class Router(Lifespan):
         """
         entity = question.pattern.entity.name
         answer: _Answer
-        if not self._lease.was_told and not self.masters.is_moved(entity) and self._running() is not None:
+        moved = self.masters.is_moved(entity)
+        if not moved and not self._lease.was_told and self._running() is not None:
             yield "record"
-        if not self.masters.is_moved(entity):
+            moved = self.masters.is_moved(entity)
+        if not moved:
             cause = self._cause(question) or self._gate.refuses(counted=counted)
             if cause is None:
                 try:
@@ -254,7 +258,9 @@ class Router(Lifespan):
                     return self._answered(question, answer)
             self._tally.answered(question.pattern.id, cause)
             answer = yield "postgres"
-            if not self.masters.is_sure(entity):
+            if self.masters.is_sure(entity):
+                return answer
+            if not self.masters.is_moved(entity) and self._running() is not None:
                 # Asked after the answer: PostgreSQL was the master then, if it still is.
                 yield "record"
             if not self.masters.is_moved(entity):
@@ -268,7 +274,9 @@ class Router(Lifespan):
         self.masters.refuse_moved(entity)
         answer: _Answer = yield "postgres"
         if not self.masters.is_sure(entity):
-            yield "record"
+            self.masters.refuse_moved(entity)
+            if self._running() is not None:
+                yield "record"
             self.masters.refuse_moved(entity)
         return answer
 

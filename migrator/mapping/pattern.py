@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
@@ -43,7 +44,7 @@ class Get:
     entity: Entity
     item: int = 0
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The columns whose values it takes."""
         return _columns(_item(self).keys)
@@ -83,7 +84,7 @@ class Query:
         item = _item(self)
         return item.keys if self.index is None else _index(self, item).slots
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The columns whose values it takes."""
         return self.slots[0].template.columns
@@ -190,14 +191,13 @@ def row_asked(pattern: Pattern, parameters: Mapping[str, object]) -> dict[str, A
     Raises:
         UsageError: one is missing or unknown, or is no value of its column.
     """
-    wanted = set(pattern.parameters)
-    if parameters.keys() != wanted:
-        given = ", ".join(sorted(parameters)) or "nothing"
-        raise UsageError(f"access pattern {pattern.id} takes {', '.join(sorted(wanted))}; given: {given}")
-    row = {}
+    if parameters.keys() != set(pattern.parameters):
+        wanted, given = ", ".join(sorted(pattern.parameters)), ", ".join(sorted(parameters)) or "nothing"
+        raise UsageError(f"access pattern {pattern.id} takes {wanted}; given: {given}")
+    of, row = pattern.entity.plan.kinds, {}
     for name, value in parameters.items():
         try:
-            row[name] = pattern.entity.plan.kinds[name].from_user(_json_value(value))
+            row[name] = of[name].from_user(_json_value(value))
         except Unfit as unfit:
             raise UsageError(f"access pattern {pattern.id}, parameter {name}: {unfit.reason}") from unfit
     return row
@@ -206,6 +206,8 @@ def row_asked(pattern: Pattern, parameters: Mapping[str, object]) -> dict[str, A
 def _json_value(value: object) -> object:
     """A Python value as plain JSON would state it."""
     match value:
+        case str():
+            return value
         case UUID():
             return str(value)
         case date():
