@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from migrator.postgres.errors import OWN_TABLES, errors_explained
 from migrator.postgres.identifiers import literal
+from migrator.postgres.queries import QUERIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,13 @@ async def of_former_rows(
     """Return the marks of rows by what these columns held before the change; otherwise as `of_rows`."""
     held = ", ".join(f"{literal(name)}, marks.old_key -> {literal(name)}" for name in columns)
     return await _marks(connection, source, f"jsonb_build_object({held})", values)
+
+
+async def of_truncation(connection: Connection, source: str) -> str | None:
+    """Return why a TRUNCATE of the source was set aside: it names no row. None: there was none, or it waits."""
+    with errors_explained(f"read the marks of {source}", connection=connection, privileges=OWN_TABLES):
+        reason: str | None = await connection.fetchval(QUERIES["truncation_set_aside"], source)
+    return reason
 
 
 async def _marks(

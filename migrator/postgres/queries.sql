@@ -340,6 +340,13 @@ DELETE FROM migrator.verifications
 WHERE coalesce(finished_at, started_at) < clock_timestamp() - make_interval(days => $1)
   AND id NOT IN (SELECT max(id) FROM migrator.verifications GROUP BY model)
 
+-- name: truncation_set_aside
+-- Why the latest TRUNCATE of the source $1 was set aside.
+SELECT reason FROM migrator.marks
+WHERE source = $1 AND operation = 'truncate' AND reason IS NOT NULL
+ORDER BY id DESC
+LIMIT 1
+
 -- name: record_divergences
 -- Records what the verification $2 of the model $1 has found: tables, keys, verdicts, entities, attributes, causes.
 INSERT INTO migrator.divergences AS known

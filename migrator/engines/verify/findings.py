@@ -34,7 +34,7 @@ class Cause(Enum):
     POISON = "poison"
     """Its change is set aside, with a reason."""
     NO_MARK = "no mark"
-    """The row was changed and no mark tells of it."""
+    """The row was changed while capture was off, so that no mark tells of it."""
     NOT_COPIED = "not copied"
     """The copy has not reached the row."""
     FOREIGN_WRITER = "foreign writer"

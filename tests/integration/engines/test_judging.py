@@ -112,6 +112,78 @@ async def test_causes_are_named_as_far_as_they_are_known(followed: Migration) ->
     )
 
 
+OFF = "ALTER TABLE readings DISABLE TRIGGER migrator_capture"
+ON = "ALTER TABLE readings ENABLE ALWAYS TRIGGER migrator_capture"
+
+
+def by_key(report: Report) -> dict[str, Cause | None]:
+    assert report.moving == []
+    return {each.key["PK"].removeprefix("READING#"): each.cause for each in report.differences}
+
+
+async def test_a_change_that_capture_let_pass_is_known_where_it_can_be(followed: Migration) -> None:
+    items = {each["PK"]["S"]: each for each in await items_of(followed, "READING")}
+    await change(
+        followed,
+        OFF,
+        "UPDATE readings SET value = 'unmarked' WHERE id IN (40, 43)",
+        "INSERT INTO readings VALUES (100, 'unmarked')",
+        "DELETE FROM readings WHERE id = 41",
+    )
+    put(
+        followed,
+        {**items["READING#42"], "value": {"S": "forged"}},
+        {**items["READING#43"], "Colour": {"S": "red"}},
+    )
+    assert by_key(await followed.verify()) == {
+        "40": Cause.NO_MARK,
+        "100": Cause.NO_MARK,
+        # A row that is gone says nothing of when it went.
+        "41": None,
+        # Not changed since: whatever this is, it is no change that has no mark.
+        "42": None,
+        "43": Cause.FOREIGN_WRITER,
+    }
+
+
+async def test_a_change_of_the_transaction_that_switched_capture_off_and_on_is_known(followed: Migration) -> None:
+    await change(followed, "BEGIN", OFF, "UPDATE readings SET value = 'unmarked' WHERE id = 1", ON, "COMMIT")
+    assert by_key(await followed.verify()) == {"1": Cause.NO_MARK}
+    await change(followed, OFF, "UPDATE readings SET value = 'unmarked' WHERE id = 2", ON)
+    # Changed while it was off, or marked and then forged in the target: that cannot be told apart any more.
+    assert by_key(await followed.verify()) == {"1": None, "2": None}
+
+
+async def test_a_key_that_a_row_has_left_unmarked_is_known_by_the_row(copied: Migration) -> None:
+    await follow(copied)
+    await change(
+        copied,
+        "ALTER TABLE line_messages DISABLE TRIGGER migrator_capture",
+        "UPDATE line_messages SET created_at = created_at - interval '1 day' WHERE id < 'msg-4'",
+    )
+    report = await copied.verify()
+    assert {each.verdict for each in report.differences} >= {Verdict.MISSING, Verdict.EXTRA}
+    assert {each.cause for each in report.differences} == {Cause.NO_MARK}
+
+
+async def test_what_was_set_aside_is_known_under_all_keys_that_it_is_about(miyabi: Migration) -> None:
+    await follow(miyabi)
+    await change(
+        miyabi,
+        "SET session_replication_role = replica",
+        "DELETE FROM agent_executions WHERE id > 'exec-a'",
+        # As of a time when capture noted nothing but the primary key.
+        "UPDATE migrator.marks SET old_key = jsonb_build_object('id', old_key -> 'id')",
+        "TRUNCATE websocket_connections",
+        "UPDATE migrator.marks SET reason = 'it cannot be'",
+    )
+    report = await miyabi.verify()
+    assert {each.entity for each in report.differences} == {"AGENT_EXECUTION", "WEBSOCKET"}
+    assert {(each.verdict, each.cause, each.reason) for each in report.differences} == {
+        (Verdict.EXTRA, Cause.POISON, "it cannot be")
+    }
+
+
 async def test_a_change_is_known_by_a_unique_set_that_it_gave_up(
     narrow: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,15 +36,17 @@ def cause_of(  # noqa: PLR0911 - one way out for each cause
         return Cause.POISON
     if expected.entity is None:
         return Cause.FOREIGN_ITEM if verdict is Verdict.EXTRA else None
+    if verdict is Verdict.DIFFERENT and not known_names(expected.entity).issuperset(attributes):
+        return Cause.FOREIGN_WRITER
+    if verdict is Verdict.MISSING and actual is None and expected.entity.name in uncopied:
+        return Cause.NOT_COPIED
+    if expected.unmarked and verdict is not Verdict.UNVERIFIABLE:
+        return Cause.NO_MARK
     if verdict is Verdict.EXTRA and expected.row is not None:
         return Cause.OTHER_KEY if expected.elsewhere else Cause.STALE
     if verdict is Verdict.MISSING and actual is not None:
         # A tombstone: the row was gone once, and is back.
         return Cause.STALE
-    if verdict is Verdict.MISSING and expected.entity.name in uncopied:
-        return Cause.NOT_COPIED
-    if verdict is Verdict.DIFFERENT and not known_names(expected.entity).issuperset(attributes):
-        return Cause.FOREIGN_WRITER
     return None
 
 

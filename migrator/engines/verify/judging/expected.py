@@ -12,6 +12,7 @@ from migrator.mapping.forward import key_text
 from migrator.mapping.testimony import key_line
 from migrator.postgres import catalog, key_marks, missed_marks
 from migrator.postgres.errors import errors_explained
+from migrator.postgres.unmarked import unmarked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ class Expected:
         reason: why it cannot be said what the key is to hold.
         waiting: a change of the row waits to be carried over.
         set_aside: why a change of the row was set aside, where one was.
+        unmarked: the row's last change is known to have left no mark.
     """
 
     entity: Entity | None = None
@@ -49,22 +51,28 @@ class Expected:
     reason: str | None = None
     waiting: bool = False
     set_aside: str | None = None
+    unmarked: bool = False
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A key, by its place among those asked for, and who claims it."""
+    """A key, by its place among those asked for, and who claims it.
+
+    `columns` are those by which marks of the row's former state are found: the primary key, if the key tells it, since
+    a mark of before capture noted more may hold nothing else.
+    """
 
     place: int
     claim: Claim
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(sorted(self.claim.values))
+        values, key = self.claim.values, self.claim.entity.key_columns
+        return tuple(key) if values.keys() >= set(key) else tuple(sorted(values))
 
     @property
     def texts(self) -> dict[str, str]:
-        return {name: key_text(value) for name, value in self.claim.values.items()}
+        return {name: key_text(self.claim.values[name]) for name in self.columns}
 
 
 class Snapshots:
@@ -108,6 +116,7 @@ class Snapshots:
                         for each, rows in zip(asked, found, strict=True):
                             expected[each.place] = self._of_rows(each.claim, rows, keys[each.place])
                         await self._mark(connection, name, asked, said[name], expected)
+                        await self._unmarked(connection, name, [each.place for each in asked], expected)
         return expected
 
     async def _in_marks(self, connection: Connection, name: str, asked: Sequence[_Asked]) -> dict[int, str | None]:
@@ -140,9 +149,21 @@ class Snapshots:
         documents = await form.documents(connection, rows)
         for number, marks in (await key_marks.of_rows(connection, source, documents)).items():
             reasons[known[number]] += marks
+        truncated = await key_marks.of_truncation(connection, source)
+        for place in (each.place for each in asked if truncated is not None and expected[each.place].row is None):
+            reasons[place].append(truncated)
         for place, marks in reasons.items():
             aside = next((reason for reason in marks if reason is not None), None)
             expected[place] = replace(expected[place], waiting=None in marks, set_aside=aside)
+
+    async def _unmarked(
+        self, connection: Connection, name: str, places: Sequence[int], expected: list[Expected]
+    ) -> None:
+        """Adds of which rows the last change is known to have left no mark."""
+        keys = {place: key for place in places if expected[place].row and (key := expected[place].row_key)}
+        found = await unmarked(connection, self._lookups[name].live, list(keys.values()))
+        for place, is_unmarked in zip(keys, found, strict=True):
+            expected[place] = replace(expected[place], unmarked=is_unmarked)
 
     async def _form(self, connection: Connection, name: str, columns: tuple[str, ...]) -> Form:
         if (name, columns) not in self._forms:
