@@ -62,6 +62,21 @@ def test_the_dashboard_shows_every_metric_and_no_other() -> None:
             assert not counted or name.endswith("_total"), expression
 
 
+def test_the_dashboard_groups_by_labels_that_the_metrics_have() -> None:
+    text = (DOCS / "reference" / "metrics.md").read_text(encoding="utf-8")
+    labels = {
+        name: set(re.findall(r"`(\w+)`", listed))
+        for name, listed in re.findall(r"^\| `(migrator_\w+)` \| \w+ \| ([^|]*) \|", text, re.MULTILINE)
+    }
+    for target in (target for panel in panels() for target in panel.get("targets", ())):
+        expression = target["expr"]
+        grouped = {name for by in re.findall(r"\bby \(([^)]*)\)", expression) for name in by.split(", ")}
+        used = grouped | set(re.findall(r"(\w+)=~", expression))
+        for name in NAME.findall(expression):
+            assert used <= labels[name], expression
+        assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= grouped, expression
+
+
 def test_the_panels_of_the_dashboard_stand_beside_each_other() -> None:
     places = [(panel["id"], panel["title"], panel["gridPos"]) for panel in panels()]
     assert len({number for number, _, _ in places}) == len(places)
