@@ -23,8 +23,9 @@ from migrator.cli.standing import capture_remarks
 from migrator.cli.work import load_work, stores_of
 from migrator.dynamodb import admin, control
 from migrator.engines.stores import live_table
-from migrator.postgres import capture, state
+from migrator.postgres import capture, phases, state
 from migrator.postgres.connection import connect
+from migrator.postgres.identifiers import TableName
 from migrator.postgres.rows import RowSource
 from migrator.settings import load_settings
 
@@ -37,18 +38,32 @@ if TYPE_CHECKING:
     from migrator.cli.work import Work
     from migrator.dynamodb.changes import Change
     from migrator.engines.stores import Stores
-    from migrator.mapping import Table
+    from migrator.mapping import Entity, Table
     from migrator.postgres.capture import Capture
-    from migrator.postgres.identifiers import TableName
+    from migrator.postgres.phases import Standing
 
 
 @dataclass
 class _Plan:
-    """What preparing would change, and what it found of the source."""
+    """What preparing would change, and what it found of the source.
+
+    `captures` are how capture stands where the migration is not complete; `written` are the target tables that
+    applications write to, `begun` whether anything has moved further than copies go.
+    """
 
     version: int
-    captures: Mapping[TableName, Capture]
+    captures: dict[TableName, Capture]
+    written: set[str] = field(default_factory=set)
+    begun: bool = False
     tables: list[tuple[Table, list[Change]]] = field(default_factory=list)
+
+    def heed(self, entities: Sequence[Entity], at: Mapping[str, Standing]) -> None:
+        """Takes up where entities are: what has come to its end needs nothing more."""
+        moved = {each: at[each.name].phase for each in entities if each.name in at}
+        self.written |= {each.table.name for each, phase in moved.items() if phase in {"write_target", "complete"}}
+        self.begun |= not {"prepare", "dual_write"}.issuperset(moved.values())
+        for ended in (each.source for each, phase in moved.items() if phase == "complete"):
+            self.captures.pop(TableName(ended.name, ended.schema), None)
 
     @property
     def sentences(self) -> list[str]:
@@ -64,7 +79,7 @@ class _Plan:
             f"TTL of table {table.name} (attribute {table.ttl}) is declared; it is enabled when writes move to "
             "DynamoDB, not before"
             for table, _ in self.tables
-            if table.ttl is not None
+            if table.ttl is not None and table.name not in self.written
         ]
         return remarks + list(capture_remarks(self.captures.values()))
 
@@ -98,7 +113,9 @@ def command(invocation: Invocation, *, dry_run: bool, yes: bool, no_input: bool,
     plan = asyncio.run(_examine(works, stores))
     with closing(control.connect(stores.target())) as client:
         tables = {table.name: table for work in works for table in work.model.tables}
-        plan.tables = [(table, admin.plan(client, table)) for table in tables.values()]
+        plan.tables = [
+            (table, admin.plan(client, table, written=table.name in plan.written)) for table in tables.values()
+        ]
         _show(plan, dry_run=dry_run, as_json=as_json)
         if not dry_run:
             # Nothing is ever taken away here, so that a script need not say yes; whoever is there is asked.
@@ -121,7 +138,10 @@ async def _examine(works: Sequence[Work], stores: Stores) -> _Plan:
         version = await state.installed_version(connection)
         if version > state.LATEST:
             await state.require(connection)
-        return _Plan(version, await capture.standing(connection, capture.wanted(work.model for work in works)))
+        plan = _Plan(version, dict(await capture.standing(connection, capture.wanted(work.model for work in works))))
+        for work in works:
+            plan.heed(work.entities, await phases.known(connection, work.model.name))
+        return plan
     finally:
         await connection.close()
 
@@ -146,7 +166,7 @@ def _make(plan: _Plan, stores: Stores, client: DynamoDBClient) -> None:
     for table, changes in plan.tables:
         # Without a change to make, it still waits for a table that somebody else is creating.
         admin.apply(client, table, changes, made=lambda change: _made(change.sentence))
-    click.echo("next: migrate copy", err=True)
+    click.echo(f"next: migrate {'status' if plan.begun else 'copy'}", err=True)
 
 
 def _made(sentence: str) -> None:

@@ -63,7 +63,8 @@ class Source:
     """A source table: how far its copy is, whether its changes are marked, and the rows that were set aside.
 
     `qualified` is the name by which marks know it. `problem` says why the table cannot be used as the mapping declares
-    it; the rest is unknown then. `aside` holds the first few of `set_aside` rows.
+    it; the rest is unknown then. `aside` holds the first few of `set_aside` rows. `ended`: the migration of its rows is
+    complete.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Source:
     capture: Capture | None = None
     set_aside: int = 0
     aside: Sequence[Mark] = ()
+    ended: bool = False
 
     @property
     def followed(self) -> bool:
@@ -166,7 +168,17 @@ class Standing:
     def unverified(self) -> list[str]:
         """The tables that the last verification left out."""
         compared = () if self.verification is None else self.verification.scope.get("tables", ())
-        return [source.name for source in self.sources if source.name not in compared]
+        return [source.name for source in self.sources if source.name not in compared and not source.ended]
+
+    @property
+    def captures(self) -> list[Capture]:
+        """How capture stands where it has to."""
+        return [each.capture for each in self.sources if each.capture is not None and not each.ended]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to be done."""
+        return set(self.phases.values()) == {"complete"}
 
     def in_the_way(self) -> Iterator[str]:
         """What must be put right before anything else can be done."""
@@ -270,7 +282,8 @@ async def _read_source(work: Work, stores: Stores, settings: Settings) -> Standi
         captures = await capture.standing(connection, capture.wanted([work.model]))
         for entity in work.entities:
             captured = captures[TableName(entity.source.name, entity.source.schema)]
-            standing.sources.append(await _source(connection, entity, known, captured, marked=bool(standing.version)))
+            source = await _source(connection, entity, known, captured, marked=bool(standing.version))
+            standing.sources.append(replace(source, ended=standing.phases[entity.name] == "complete"))
         if standing.version:
             names = [source.qualified for source in standing.sources]
             standing.backlog = await pending.backlog(connection, names)

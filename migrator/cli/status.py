@@ -80,7 +80,7 @@ def _show(standing: Standing) -> None:
     )
     click.echo()
     _show_aside(standing)
-    for remark in capture_remarks([source.capture for source in standing.sources if source.capture is not None]):
+    for remark in capture_remarks(standing.captures):
         click.echo(f"note: {printable(remark)}")
     if standing.backlog is not None:
         click.echo(f"changes: {_backlog_words(standing.backlog)}")
@@ -103,7 +103,8 @@ def _show_steps(standing: Standing) -> None:
     for step in steps:
         click.echo(f"next: {step}")
     if not steps and not list(standing.in_the_way()):
-        click.echo("next: nothing; `migrate verify` proves it again at any time")
+        proof = "; `migrate verify` proves it again at any time"
+        click.echo(f"next: nothing{': the migration is complete' if standing.complete else proof}")
 
 
 def _target_words(target: Target) -> str:
@@ -122,7 +123,7 @@ def _line(source: Source) -> tuple[str | int, ...]:
         copied = "not begun"
     else:
         copied = "complete" if plan.finished else "begun"
-    followed = "followed" if source.followed else "not followed"
+    followed = "ended" if source.ended else "followed" if source.followed else "not followed"
     return source.name, plan.rows, counts.rows, counts.items, counts.expired, source.set_aside, copied, followed
 
 

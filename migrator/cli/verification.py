@@ -150,20 +150,27 @@ def _attribute(difference: Difference, name: str) -> str:
 
 def next_steps(work: Work, report: Report) -> Iterator[str]:
     """What may be done about differences of the kinds that were found."""
-    differing = [each for each in report.differences if each.verdict is not Verdict.UNVERIFIABLE]
-    if not report.followed:
+    wrong = [each for each in report.differences if each.verdict is not Verdict.UNVERIFIABLE]
+    differing = [each for each in wrong if each.entity not in report.carried_back]
+    if differing != wrong:
+        yield (
+            "see that `migrate relay` runs, which carries back what applications write to the target, and in `migrate "
+            "status` what the source refuses; then verify again"
+        )
+    mastered = report.followed or bool(report.carried_back)
+    if not mastered:
         yield from _before_dual_write(work, differing)
     elif report.unjudged or any(each.entity is not None for each in differing):
         yield f"`migrate verify --repair{_tables(work, differing)}` brings what differs in order, beside relays"
-    if report.followed and any(each.entity is None for each in differing):
+    if mastered and any(each.entity is None for each in differing):
         yield "items that no row of the mapping can own are never touched: delete them where nobody else needs them"
     if report.moving:
         yield (
             "run relays (`migrate relay`), then verify again"
-            if report.followed
+            if mastered
             else "from dual_write on, relays carry over what has changed (`migrate switch dual-write`)"
         )
-    if any(parity.differs for parity in report.parities) and not (differing or report.moving or report.unjudged):
+    if any(parity.differs for parity in report.parities) and not (wrong or report.moving or report.unjudged):
         yield "all items agree, so look at the declaration of the pattern: its index, its order, its condition"
     if any(parity.unsettled for parity in report.parities):
         yield "verify again when fewer changes wait (`migrate status`)"

@@ -38,14 +38,16 @@ class TimeToLive:
         return self.status in {"ENABLED", "ENABLING"}
 
 
-def plan(client: DynamoDBClient, table: Table) -> list[Change]:
+def plan(client: DynamoDBClient, table: Table, *, written: bool = False) -> list[Change]:
     """What `apply` would do to bring one table to what is declared. Changes nothing.
+
+    `written` says whether applications write to it, so that TTL may be on.
 
     Raises:
         TargetError: the table or an index has other keys, or the table is being deleted.
         AccessDeniedError: the credentials lack an action, which it names.
     """
-    return differences(table, _read_state(client, table), place_of(client))
+    return differences(table, _read_state(client, table), place_of(client), written=written)
 
 
 def apply(

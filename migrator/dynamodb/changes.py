@@ -51,7 +51,7 @@ class State:
     ttl_status: str
 
 
-def differences(table: Table, state: State, place: Place) -> list[Change]:
+def differences(table: Table, state: State, place: Place, *, written: bool = False) -> list[Change]:
     """What must change for the table to be the declared one, in the order in which it can be done.
 
     Raises:
@@ -67,7 +67,7 @@ def differences(table: Table, state: State, place: Place) -> list[Change]:
         *_recovery(table, state),
         *_tags(table, state),
         *_billing(table, state.described),
-        *_ttl(table, state),
+        *(() if written else _ttl(table, state)),
     ]
 
 

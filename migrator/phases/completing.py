@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from migrator.phases.course import fingerprints_of, names_of, tables_of
 from migrator.phases.move import refused
+from migrator.phases.opening import enable_ttl
 from migrator.phases.plan import Plan, planned
 from migrator.postgres import capture, fence, phases, streams
 
@@ -35,6 +36,8 @@ async def complete(course: Course) -> Plan:
         plan = await planned(connection, course.model, "complete", life=course.times.life, terms=course.terms)
         if plan.closed:
             raise refused(course.model, plan)
+        # Nobody would do it later.
+        await enable_ttl(course, connection, wait=True)
         await _record(course, connection, [each for each in course.chosen if each.name in plan.entities])
         at = await phases.standings(connection, course.model.name)
         done = [each for each in course.model.entities if each.name in at and at[each.name].phase == "complete"]

@@ -109,13 +109,24 @@ class Directions:
     async def _first(self) -> _Sides:
         sides = await self._sides_now()
         if sides == _NONE:
-            names = ", ".join(each.name for each in self._entities)
-            raise GateError(
-                f"changes of {names} are not followed in their phase, nor carried back",
-                safe="nothing was done; marks gather",
-                next_step="migrate switch dual-write",
-            )
+            raise await self._nothing_to_carry()
         return sides
+
+    async def _nothing_to_carry(self) -> GateError:
+        names = ", ".join(each.name for each in self._entities)
+        async with session(self._stores.database_url, purpose="relay") as connection:
+            at = await phases.standings(connection, self._model.name)
+        if all(each.name in at and at[each.name].phase == "complete" for each in self._entities):
+            return GateError(
+                f"{names}: the migration is complete, and no change is carried any more",
+                safe="nothing was done; applications write to the target",
+                next_step="stop whatever starts `migrate relay`",
+            )
+        return GateError(
+            f"changes of {names} are not followed in their phase, nor carried back",
+            safe="nothing was done; marks gather",
+            next_step="migrate switch dual-write",
+        )
 
     async def _carry(self, sides: _Sides) -> None:
         """Carries changes these ways, until they are others."""

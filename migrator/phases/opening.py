@@ -64,7 +64,7 @@ async def open_writes(course: Course, *, wait: bool) -> Plan:
             course.told(f"opening the target again: {', '.join(names_of(returning))}")
             async with connection.transaction():
                 await _record(course, connection, returning, "open")
-        await _enable_ttl(course, connection, wait=wait)
+        await enable_ttl(course, connection, wait=wait)
     return plan
 
 
@@ -153,10 +153,17 @@ async def _record(course: Course, connection: Connection, entities: Sequence[Ent
     )
 
 
-async def _enable_ttl(course: Course, connection: Connection, *, wait: bool) -> None:
-    """Turns TTL on where it may be by now; says so where that is later, and nobody waits for it."""
+async def enable_ttl(course: Course, connection: Connection, *, wait: bool) -> None:
+    """Turns TTL on in the chosen entities' tables, where it may be by now; later only where that is to be waited for.
+
+    Raises:
+        SourceError, TargetError: a store cannot be reached or used.
+    """
     due = ttl_due(course.model, await phases.standings(connection, course.model.name), course.times.life)
-    for table, left in due.items():
+    for table in dict.fromkeys(each.table.name for each in course.chosen):
+        left = due.get(table)
+        if left is None:
+            continue
         if left > 0 and not wait:
             course.told(
                 f"TTL of table {table} can be enabled in {left:,.0f} s: run `migrate switch writes` again then, or now "
@@ -185,7 +192,7 @@ def ttl_due(model: Model, standings: Mapping[str, Standing], life: float) -> dic
     expiring = [each for each in model.entities if each.ttl is not None]
     for name in dict.fromkeys(each.table.name for each in expiring):
         at = [standings.get(each.name, phases.Standing()) for each in expiring if each.table.name == name]
-        if all(each.stage == "open" for each in at):
+        if all(each.stage == "open" or each.phase == "complete" for each in at):
             due[name] = max(0.0, life + MARGIN - min(each.seconds or 0.0 for each in at))
     return due
 

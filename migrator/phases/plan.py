@@ -131,7 +131,10 @@ def _legal(leaving: Sequence[Entity], standings: Mapping[str, Standing], to: Pha
     source = (BACK if terms.back else FORWARD)[to]
     may = {source, to} if to in {"read_target", "write_target"} else {source}
     elsewhere = {each.name: _of(standings, each).phase for each in leaving if _of(standings, each).phase not in may}
-    reasons = [f"{name} is in {phase}" for name, phase in elsewhere.items()]
+    reasons = [
+        f"{name} is in {phase}{', which nothing leads out of' if phase == 'complete' else ''}"
+        for name, phase in elsewhere.items()
+    ]
     steps = list(dict.fromkeys(_towards(phase, source) for phase in elsewhere.values()))
     if terms.entities and {to, source} == TOGETHER:
         reasons.append(f"all entities move between {source} and {to} together, and some were named")

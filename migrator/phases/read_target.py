@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from migrator.mapping import entity_fingerprint
 from migrator.phases.evidence import captures_of, copied, declared, of_faults, table_of
 from migrator.phases.gate import Gate
-from migrator.postgres import catalog, pending, proof
+from migrator.postgres import catalog, pending, phases, proof
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,13 +34,15 @@ async def gates(connection: Connection, model: Model, entities: Sequence[Entity]
     Raises:
         SourceError: PostgreSQL cannot be reached.
     """
+    at = await phases.standings(connection, model.name)
+    living = [each for each in model.entities if each.name not in at or at[each.name].phase != "complete"]
     captures = await captures_of(connection, model, entities)
     return [
         await declared(connection, entities),
         *_captured(captures),
         await copied(connection, model, entities, captures, complete=True),
         *await _drained(connection, entities, terms),
-        await _verified(connection, model, terms),
+        await _verified(connection, model, living, terms),
         await _answered(connection, model, entities),
     ]
 
@@ -87,12 +89,12 @@ async def _drained(connection: Connection, entities: Sequence[Entity], terms: Te
     ]
 
 
-async def _verified(connection: Connection, model: Model, terms: Terms) -> Gate:
+async def _verified(connection: Connection, model: Model, living: Sequence[Entity], terms: Terms) -> Gate:
     reasons = await proof.objections(
         connection,
         model.name,
         fingerprint=model.fingerprint,
-        tables=[entity.source_name for entity in model.entities],
+        tables=[entity.source_name for entity in living],
         max_age=terms.max_age,
     )
     steps = ("migrate verify, or `migrate verify --repair` where there are differences",) if reasons else ()

@@ -81,6 +81,7 @@ def document(differences: Sequence[DifferenceFound] = (), *, values: bool = Fals
         fingerprint="9f86d081884c7d659a2feaa0c55ad015",
         clean=clean,
         followed=True,
+        carried_back=[],
         started_at=AT,
         finished_at=AT + timedelta(seconds=97),
         stand=Stand(

@@ -143,6 +143,7 @@ class ModelVerified(_Part):
     fingerprint: str = Field(description="The mapping's.")
     clean: bool = Field(description="Whether target and source hold the same.")
     followed: bool = Field(description="Whether PostgreSQL's changes are carried over in the phase.")
+    carried_back: list[str] = Field(description="Entities that applications write in the target; their rows follow.")
     started_at: datetime = Field(description="By the source's clock.")
     finished_at: datetime | None
     stand: Stand

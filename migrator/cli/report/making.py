@@ -81,6 +81,7 @@ def verified(
         fingerprint=work.model.fingerprint,
         clean=report.clean,
         followed=report.followed,
+        carried_back=sorted(report.carried_back),
         started_at=this.started_at,
         finished_at=this.finished_at,
         stand=stand,

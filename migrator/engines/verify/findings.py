@@ -132,6 +132,8 @@ class Report:
     scope: Coverage = field(default_factory=Coverage)
     followed: bool = False
     """Whether PostgreSQL's changes are carried over in the phase: what differs can be repaired then."""
+    carried_back: frozenset[str] = frozenset()
+    """The names of entities that applications write in the target, and whose rows follow."""
     suspects: int = 0
     """Keys that did not match in the passes, most of which may only have changed meanwhile."""
     moving: list[Difference] = field(default_factory=list)

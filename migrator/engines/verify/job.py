@@ -19,27 +19,28 @@ from migrator.engines.verify.cost import cost_of, dollars, in_words, question_un
 from migrator.engines.verify.findings import Coverage, Report
 from migrator.engines.verify.judging.again import look_again
 from migrator.engines.verify.judging.judge import Judge
+from migrator.engines.verify.masters import masters_of
 from migrator.engines.verify.narrow import Narrow, confidence, narrowed
 from migrator.engines.verify.party import Party
 from migrator.engines.verify.patterns.asking import Asking, ask_all
 from migrator.engines.verify.reading.course import Reading
 from migrator.engines.verify.reading.workplace import OLDEST, place_for
 from migrator.engines.verify.record import Record
-from migrator.engines.verify.repairing.resync import unfollowed
 from migrator.postgres import catalog, checkpoints, state, verifications
 from migrator.postgres.address import parse
-from migrator.postgres.connection import connect, pool
+from migrator.postgres.connection import connect, pool, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from migrator.engines.stores import Stores
+    from migrator.engines.verify.masters import Masters
     from migrator.engines.verify.reading.crew import Read
     from migrator.engines.verify.reading.spill import Spill
     from migrator.engines.verify.reading.workplace import Plan, Workplace
     from migrator.engines.verify.scope import Scope
     from migrator.engines.verify.suspects import Suspects
-    from migrator.mapping import Entity, Model, Table
+    from migrator.mapping import Entity, Model
     from migrator.postgres.connection import Connection, Pool
     from migrator.reconcile import Lookup
 
@@ -80,26 +81,26 @@ async def verify(  # noqa: PLR0913 - what a run is made of
         MigratorError: the temporary files cannot be written, or a worker was killed.
     """
     began = time.monotonic()
-    report = Report(scope=_coverage(scope))
-    run = _Run(model, entities, stores, scope, report, notice, suspects, again)
     async with AsyncExitStack() as stack:
         control = await connect(stores.database_url, purpose="verify")
         stack.push_async_callback(control.close)
         await state.require(control)
-        session = await asyncio.to_thread(stores.target)
+        target = await asyncio.to_thread(stores.target)
         await require_same_time(control)
-        place = run.place(stack, str(session.place))
+        masters = await masters_of(control, model, entities)
+        report = _begun(scope, masters, entities)
+        run = _Run(model, masters, stores, scope, report, notice, suspects, again)
+        place = run.place(stack, str(target.place))
         earlier = None if place is None else await _earlier(control, place, scope, notice)
         since = None if earlier is None else earlier.started_at
         started = (await stack.enter_async_context(run.record.kept(control, since))).started_at
-        parties = [await Party.of(control, model, table, entities) for table in _tables(entities)]
-        client = await stack.enter_async_context(Client(session))
+        parties = await run.parties(control)
+        client = await stack.enter_async_context(Client(target))
         narrow = await run.narrowed(control, client, parties, started)
         reading = Reading(NamedModel(mappings, model), stores, scope, parties, place, narrow)
         plan = await run.plan(control, reading, earlier, started)
         spills = await reading.read(plan, stack, report, listener)
         sessions = await stack.enter_async_context(pool(stores.database_url, purpose="verify", size=_SESSIONS))
-        report.spilled = sum(spill.bytes_on_disk for spill in spills.values())
         await run.judge(control, client, sessions, parties, spills, narrowed=narrow.asked)
         await run.ask(control, client, sessions, parties, started)
         run.conclude(parties, narrow, time.monotonic() - began)
@@ -128,16 +129,14 @@ async def foresee(
     Raises:
         ConfigurationError, SourceError, TargetError, UsageError: as `verify`.
     """
-    report = Report(scope=_coverage(scope))
-    control = await connect(stores.database_url, purpose="verify")
-    try:
+    async with session(stores.database_url, purpose="verify") as control:
         await state.require(control)
-        parties = [await Party.of(control, model, table, entities) for table in _tables(entities)]
+        masters = await masters_of(control, model, entities)
+        report = _begun(scope, masters, entities)
+        run = _Run(model, masters, stores, scope, report, notice)
         async with Client(await asyncio.to_thread(stores.target)) as client:
-            started = await verifications.now(control)
-            await _Run(model, entities, stores, scope, report, notice).narrowed(control, client, parties, started)
-    finally:
-        await control.close()
+            parties, started = await run.parties(control), await verifications.now(control)
+            await run.narrowed(control, client, parties, started)
     report.cost.dollars = dollars(report.cost.foreseen_units, scope.read_dollars)
     return report
 
@@ -147,7 +146,7 @@ class _Run:
     """One verification: what is asked for, and what is said of it."""
 
     model: Model
-    entities: Sequence[Entity]
+    masters: Masters
     stores: Stores
     scope: Scope
     report: Report
@@ -158,22 +157,26 @@ class _Run:
     @property
     def record(self) -> Record:
         """What stays of it in the source."""
-        return Record(self.model, self.entities, self.report, self.stores.database_url)
+        return Record(self.model, self.masters, self.report, self.stores.database_url)
 
     def place(self, stack: AsyncExitStack, target: str) -> Workplace | None:
         """Where it is kept how far it is, held until `stack` ends."""
         if self.scope.work_dir is None:
             return None
-        where = (str(parse(self.stores.database_url)), target, *(each.name for each in self.entities))
+        where = (str(parse(self.stores.database_url)), target, *(each.name for each in self.masters.entities))
         place = place_for(self.scope.work_dir, self.model.name, [*where, *self.scope.facts])
         stack.enter_context(place.held())
         return place
+
+    async def parties(self, control: Connection) -> list[Party]:
+        """The target tables of the entities."""
+        tables = {each.table.name: each.table for each in self.masters.entities}
+        return [await Party.of(control, self.model, table, self.masters.entities) for table in tables.values()]
 
     async def narrowed(
         self, control: Connection, client: Client, parties: Sequence[Party], started: datetime
     ) -> Narrow:
         """What is to be looked at, and said of its cost: a sample that costs as much as all does is all."""
-        self.report.followed = not await unfollowed(control, self.model, self.entities)
         narrow = await narrowed(control, self.model, _lookups(parties), self.scope, started)
         cost = await cost_of(control, client, parties, narrow)
         if narrow.sample is not None and cost.narrowed >= cost.whole:
@@ -207,6 +210,7 @@ class _Run:
         narrowed: bool,
     ) -> None:
         """Judges what does not match in each table, and in a part of the rows what is to be looked at in any case."""
+        self.report.spilled = sum(spill.bytes_on_disk for spill in spills.values())
         judges = await self._judges(control, client, sessions, parties)
         for party in parties:
             mismatches, judge = spills[party.table.name].mismatches(), judges[party.table.name]
@@ -231,6 +235,7 @@ class _Run:
                 sessions,
                 now,
                 uncopied=uncopied,
+                carried_back=self.masters.carried_back,
                 pace=None if pace is None else pace.of_another_table(),
             )
             for party in parties
@@ -293,11 +298,13 @@ def _basis(model: Model, parties: Sequence[Party], narrow: Narrow) -> dict[str, 
     }
 
 
-def _coverage(scope: Scope) -> Coverage:
-    """What is to be looked at, as it was asked for."""
+def _begun(scope: Scope, masters: Masters, entities: Sequence[Entity]) -> Report:
+    """The report of a verification that begins: what is to be looked at, as it was asked for."""
     since = scope.since.isoformat() if isinstance(scope.since, datetime) else scope.since
     words = None if since is None else str(since)
-    return Coverage(scope.sample, words, Narrow(after=scope.after, until=scope.until).key_range)
+    coverage = Coverage(scope.sample, words, Narrow(after=scope.after, until=scope.until).key_range)
+    coverage.not_verified += masters.not_verified(entities)
+    return Report(scope=coverage, followed=masters.followed, carried_back=masters.carried_back)
 
 
 async def _uncopied(control: Connection, model: Model, parties: Sequence[Party]) -> set[str]:
@@ -308,7 +315,3 @@ async def _uncopied(control: Connection, model: Model, parties: Sequence[Party])
         if each.copy.finished_at is not None or each.counts.rows
     }
     return {lookup.entity.name for lookup in _lookups(parties) if str(lookup.live.table) not in begun}
-
-
-def _tables(entities: Sequence[Entity]) -> list[Table]:
-    return list({entity.table.name: entity.table for entity in entities}.values())

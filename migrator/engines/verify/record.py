@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from migrator.engines.verify.findings import Difference, Report
+    from migrator.engines.verify.masters import Masters
     from migrator.mapping import Entity, Model
     from migrator.postgres.connection import Connection
     from migrator.postgres.verifications import Ending, Verification
@@ -32,7 +33,7 @@ class Record:
     """What is recorded of one verification: of which model and entities, in which report, and on which database."""
 
     model: Model
-    entities: Sequence[Entity]
+    masters: Masters
     report: Report
     database_url: str | None
 
@@ -90,7 +91,7 @@ class Record:
         report = self.report
         await divergences.record(control, self.model.name, begun.id, map(_sighting, report.differences))
         if not self._narrowed and not report.unjudged:
-            names = {entity.name for entity in self.entities}
+            names = {entity.name for entity in self.masters.entities}
             tables = [
                 table.name
                 for table in self.model.tables
@@ -105,11 +106,17 @@ class Record:
         scope = self.report.scope
         return any(each is not None for each in (scope.sample_percent, scope.since, scope.key_range))
 
+    @property
+    def _every(self) -> bool:
+        """Whether all entities were looked at of which something can be said."""
+        looked_at = {each.name for each in self.masters.entities}
+        return looked_at | self.masters.ended == {each.name for each in self.model.entities}
+
     def _scope(self) -> dict[str, Any]:
         scope = self.report.scope
         return {
-            "tables": [entity.source_name for entity in self.entities],
-            "whole": not self._narrowed and len(self.entities) == len(self.model.entities),
+            "tables": [entity.source_name for entity in self.masters.entities],
+            "whole": not self._narrowed and self._every,
             "sample_percent": scope.sample_percent,
             "since": scope.since,
             "key_range": scope.key_range,
@@ -119,7 +126,7 @@ class Record:
         cost = self.report.cost
         units = cost.units or self.report.read_units
         spent = {"foreseen_units": cost.foreseen_units, "units": units, "dollars": cost.dollars}
-        return Result(outcome, self._scope(), _counts(self.report, self.entities), spent, failure)
+        return Result(outcome, self._scope(), _counts(self.report, self.masters.entities), spent, failure)
 
 
 def _ending(error: BaseException) -> str | None:

@@ -44,7 +44,7 @@ async def look_again(
     for table, lines in suspects.batches(BATCH):
         looked = await judges[table].look(lines)
         await take(table, lines, looked)
-        moving[table].add(Looked(moving=looked.moving, waiting=looked.waiting))
+        moving[table].add(Looked({}, looked.moving, looked.waiting, looked.written))
     for table, some in moving.items():
         settled = await judges[table].settle(some, followed=report.followed)
         await take(table, list(some.moving), settled)

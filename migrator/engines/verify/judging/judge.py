@@ -41,19 +41,23 @@ class Looked:
 
     Attributes:
         found: what is wrong.
-        moving: what differs while a change of it is on its way: its mark waits, or the item changed meanwhile.
+        moving: what differs while a change of it is on its way: its mark waits, the item changed meanwhile, or it may
+            have to be carried back still.
         waiting: those of `moving` whose mark waits.
+        written: those of `moving` that applications write in the target: the item, and what the row asks for.
     """
 
     found: dict[bytes, Difference] = field(default_factory=dict)
     moving: dict[bytes, Difference] = field(default_factory=dict)
     waiting: set[bytes] = field(default_factory=set)
+    written: dict[bytes, tuple[WireItem | None, WireItem | None]] = field(default_factory=dict)
 
     def add(self, other: Looked) -> None:
         """Takes up a look at other keys."""
         self.found |= other.found
         self.moving |= other.moving
         self.waiting |= other.waiting
+        self.written |= other.written
 
 
 class Judge:
@@ -66,6 +70,7 @@ class Judge:
         pool: sessions on the source, which has to be the primary.
         now: the time in Unix seconds, by PostgreSQL's clock.
         uncopied: names of entities whose rows no copy has begun with.
+        carried_back: names of entities that applications write in the target, and whose rows follow.
         pace: the table's read units per second; None for no limit.
     """
 
@@ -78,6 +83,7 @@ class Judge:
         now: int,
         *,
         uncopied: Collection[str] = (),
+        carried_back: Collection[str] = (),
         pace: Pace | None = None,
     ) -> None:
         self.table = table
@@ -86,6 +92,7 @@ class Judge:
         self._client = client
         self._now = now
         self._uncopied = uncopied
+        self._carried_back = carried_back
         self._pace = pace
         entities = [lookup.entity for lookup in lookups.values()]
         self._row_witnesses = {entity.name: RowWitness(entity) for entity in entities}
@@ -140,6 +147,9 @@ class Judge:
             if said.waiting or before.get(line) != after.get(line):
                 looked.moving[line] = difference
                 looked.waiting |= {line} if said.waiting else set()
+            elif difference.entity in self._carried_back:
+                looked.moving[line] = difference
+                looked.written[line] = (after.get(line), said.item)
             else:
                 looked.found[line] = difference
         return looked
@@ -148,9 +158,10 @@ class Judge:
         """Looks again, after growing pauses, at the keys that moved: at what their changes have come to.
 
         What moves still at the end is left in `moving`. Where changes are not carried over, a mark is not waited for.
+        What an application may have written is found to differ where it stays as it is for all of that time.
         """
         settled = Looked(dict(moving.found), waiting=moving.waiting)
-        left = dict(moving.moving)
+        left, steady = dict(moving.moving), dict(moving.written)
         for pause in _PAUSES:
             if not followed:
                 settled.moving |= {line: each for line, each in left.items() if line in settled.waiting}
@@ -158,12 +169,14 @@ class Judge:
             if not left:
                 break
             await asyncio.sleep(pause)
-            lines, left = list(left), {}
+            lines, again = list(left), Looked()
             for start in range(0, len(lines), BATCH):
-                looked = await self.look(lines[start : start + BATCH])
-                settled.found |= looked.found
-                settled.waiting |= looked.waiting
-                left |= looked.moving
+                again.add(await self.look(lines[start : start + BATCH]))
+            settled.found |= again.found
+            settled.waiting |= again.waiting
+            left = again.moving
+            steady = {line: state for line, state in steady.items() if again.written.get(line) == state}
+        settled.found |= {line: left.pop(line) for line in steady.keys() & left.keys()}
         settled.moving |= left
         return settled
 

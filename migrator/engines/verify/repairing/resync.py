@@ -124,7 +124,8 @@ async def require_followed(connection: Connection, model: Model, entities: Seque
         next_step=f"`migrate copy --restart {' '.join(copied)}` writes missing and different items; to have extra ones "
         "removed as well, `migrate switch dual-write`, then run this again."
         if copied
-        else "See `migrate status`: PostgreSQL is not the master any more.",
+        else "See that `migrate relay` runs, which carries back what applications write to the target; what the source "
+        "refuses, `migrate status` names.",
     )
 
 
