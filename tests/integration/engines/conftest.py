@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,11 @@ from tests.support import shapes as shapes_model
 from tests.support.fault_proxy import FaultProxy
 from tests.support.library import Library, opened
 from tests.support.migration import Migration, migration, reference_mix, source_template
-from tests.support.stores import Choice, new_tables
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from migrator.sandbox import DynamoDBEndpoint
     from tests.support.stores import Database, DynamoDBStore
 
 TOTAL = 1_200
@@ -30,10 +27,9 @@ LARGE = 10_000
 
 
 @pytest.fixture
-def dynamodb(dynamodb_emulator: Callable[[str], DynamoDBEndpoint]) -> Iterator[DynamoDBStore]:
-    """The DynamoDB that answers fastest: these tests ask much of it, and nothing in which they differ."""
-    with new_tables(dynamodb_emulator(Choice.of(os.environ).emulators[-1])) as store:
-        yield store
+def dynamodb(fastest_dynamodb: DynamoDBStore) -> DynamoDBStore:
+    """Engines ask much of it."""
+    return fastest_dynamodb
 
 
 @pytest.fixture(scope="session")
