@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.migration import Migration
+    from tests.support.stores import DynamoDBStore
 
 SECONDS = 600
 RATE = 250.0
+
+
+@pytest.fixture
+def dynamodb(fastest_dynamodb: DynamoDBStore) -> DynamoDBStore:
+    """The load is to be the application's."""
+    return fastest_dynamodb
 
 
 @pytest.mark.soak
