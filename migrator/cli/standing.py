@@ -11,6 +11,7 @@ from migrator.cli.groups import groups_of, next_moves
 from migrator.cli.work import terms_of, times_of
 from migrator.dynamodb import admin, control
 from migrator.dynamodb.errors import TableMissingError
+from migrator.dynamodb.shards import StreamLostError
 from migrator.engines import reverse
 from migrator.engines.copy import plan_table, records
 from migrator.engines.stores import live_table
@@ -108,7 +109,8 @@ class Standing:
     `alarm` says that they take more of the disk than they may. `verification` is the last one that came to a verdict,
     `attempt` the last one of all, `divergences` how many are open, `at` the time by the source's clock. `groups` are
     the entities as they move together, `moves` those that they have before them; `rehearsal` is the latest one.
-    `carried` is how far the source follows applications that write to the target, `refusals` the first that it refuses;
+    `carried` is how far the source follows applications that write to the target, `refusals` the first that it refuses,
+    `streams` those that were read of each table, `lost` why changes of some can be followed no more;
     `ttl_due` are the tables whose TTL is to be enabled still, with the seconds until it may be.
     """
 
@@ -128,6 +130,8 @@ class Standing:
     backlog: Backlog | None = None
     carried: Carried | None = None
     refusals: Sequence[Refusal] = ()
+    streams: Mapping[str, set[str]] = field(default_factory=dict)
+    lost: Sequence[str] = ()
     ttl_due: Mapping[str, float] = field(default_factory=dict)
     alarm: str | None = None
 
@@ -190,6 +194,7 @@ class Standing:
                 yield f"{source.name}: rows set aside: {source.set_aside:,}; correct them, then run `{command}`"
         for each in self.refusals:
             yield f"the source refuses a change of {each.entity}: {each.reason} (table {each.table}, key {each.key})"
+        yield from self.lost
         for group in self.groups:
             yield from group.in_the_way()
         late = None if self.carried is None else self.carried.alarm(reverse.Limits().alarm_seconds)
@@ -208,6 +213,8 @@ class Standing:
         stages = {group.at.stage for group in self.groups}
         if any(not left for left in self.ttl_due.values()):
             yield _WRITES
+        if self.lost and "returning" not in stages:
+            yield "migrate rollback"
         if "returning" in stages:
             yield "migrate rollback"
         elif "fenced" in stages:
@@ -252,8 +259,19 @@ def standing_of(work: Work, stores: Stores, settings: Settings) -> Standing:
     standing = asyncio.run(_read_source(work, stores, settings))
     with closing(control.connect(stores.target())) as client:
         standing.targets = [_target(client, table) for table in work.model.tables]
+        standing.lost = list(_lost(client, standing))
         standing.ttl_due = _ttl_due(client, work, standing, times_of(settings).life)
     return standing
+
+
+def _lost(client: DynamoDBClient, standing: Standing) -> Iterator[str]:
+    """Why changes of some tables can be followed no more, and what leads on."""
+    for target in standing.targets:
+        if target.status is not None and target.name in standing.streams:
+            try:
+                reverse.present_stream(client, target.name, standing.streams[target.name])
+            except StreamLostError as error:
+                yield f"{error.what}; {error.next_step}"
 
 
 def _ttl_due(client: DynamoDBClient, work: Work, standing: Standing, life: float) -> dict[str, float]:
@@ -290,6 +308,7 @@ async def _read_source(work: Work, stores: Stores, settings: Settings) -> Standi
             standing.alarm = standing.backlog.alarm(settings.marks_bytes)
         if standing.version >= state.LATEST and any(group.at.is_carried_back for group in standing.groups):
             standing.carried = await reverse.backlog(connection, work.model)
+            standing.streams = await reverse.known_streams(connection, work.model)
             standing.refusals = await streams.refusals(connection, work.model.name, limit=REASONS)
         if standing.version >= state.LATEST:
             life, terms = times_of(settings).life, terms_of(settings)

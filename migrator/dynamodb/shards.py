@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
 KEPT_SECONDS: Final = 24 * 3600.0
 """How long a stream keeps its records."""
-ANEW: Final = (
-    "`migrate rollback` compares every item with its row, and carries back what differs; the next "
-    "`migrate switch writes` begins with the stream anew"
-)
-"""What leads on where changes have gone unread."""
 _AFTER: Final = "after"
 _BEGINNING: Final = "beginning"
 _END: Final = "end"
@@ -116,9 +111,17 @@ def check_unbroken(
 
 def trimmed(table: str) -> StreamLostError:
     """The error for a stream of which records have gone unread."""
-    return StreamLostError(
+    return lost(
         f"the stream of table {table} was not read for longer than the 24 hours that it keeps its records: "
-        "changes have gone unread",
-        safe="nothing was written; the table has every item",
-        next_step=ANEW,
+        "changes have gone unread"
+    )
+
+
+def lost(what: str) -> StreamLostError:
+    """The error for a stream by which the way back does not go on, while the target is written."""
+    return StreamLostError(
+        what,
+        safe="nothing is lost: applications go on, and the table has every item; the source lacks what was written",
+        next_step="`migrate rollback` compares every item with its row, and carries back what differs; the next "
+        "`migrate switch writes` begins with the stream anew. Who need not return runs `migrate complete`",
     )

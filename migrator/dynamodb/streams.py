@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from migrator.dynamodb.control import ask
 from migrator.dynamodb.errors import IteratorExpiredError, TableMissingError, TrimmedError
-from migrator.dynamodb.shards import ANEW, Position, StreamLostError, check_unbroken, parents_of, readable, trimmed
+from migrator.dynamodb.shards import Position, StreamLostError, check_unbroken, parents_of, readable, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,7 +175,7 @@ class StreamReader:
             f"the stream of table {self._table} that was read is not there any more: it was turned off, or "
             "the table is gone",
             safe="nothing was written",
-            next_step=ANEW,
+            next_step="`migrate status` says which, and what leads on",
         )
 
     def _ask(self, method: str, request: Mapping[str, Any]) -> dict[str, Any]:

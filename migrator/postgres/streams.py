@@ -64,9 +64,9 @@ class Backlog:
         if max(self.lag, self.seconds or 0.0) < most:
             return None
         return (
-            f"the source follows the target more than {most / 3600:g} h late, and streams keep changes for 24 h only; "
-            "nothing is lost yet, but what goes unread can be found by comparing everything alone: see that "
-            "`migrate relay` runs and keeps up"
+            f"the source follows the target more than {most / 3600:g} h late, and streams keep changes for 24 h only: "
+            "see that `migrate relay` runs and keeps up. What goes unread is not lost, but `migrate rollback` alone "
+            "finds it, by comparing everything"
         )
 
 

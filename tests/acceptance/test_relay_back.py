@@ -115,10 +115,17 @@ def test_a_write_past_the_fence_is_told(followed: Project) -> None:
 
 def test_a_stream_that_is_off_is_told(followed: Project) -> None:
     followed.database.execute(OPEN)
+    carried(followed)
     client = followed.dynamodb.client()
     client.update_table(TableName=followed.table, StreamSpecification={"StreamEnabled": False})
     client.close()
-    followed.here("relay").failed(6, "is not on", "migrate prepare")
+    followed.here("relay").failed(6, "is not on", "migrate prepare", "nothing is lost", "next: `migrate rollback`")
+    for why in ("is not on", "is another one than was read"):
+        (model,) = json.loads(followed.here("status", "--json").succeeded().out)["models"]
+        assert any(why in sentence and "migrate rollback" in sentence for sentence in model["in_the_way"]), model
+        assert "migrate rollback" in model["next"]
+        followed.here("prepare", "-y").succeeded()
+    followed.here("relay").failed(6, "is another one than was read", "nothing is lost", "next: `migrate rollback`")
 
 
 def test_a_relay_goes_by_the_phases_as_they_move(followed: Project) -> None:

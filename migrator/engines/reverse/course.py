@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from migrator.dynamodb.shards import ANEW, KEPT_SECONDS, Position, StreamLostError, trimmed
+from migrator.dynamodb.shards import KEPT_SECONDS, Position, StreamLostError, lost, trimmed
 from migrator.dynamodb.streams import StreamReader, arn_of
 from migrator.engines.reverse.landing import Reached
 from migrator.postgres import streams
@@ -65,7 +65,7 @@ class Course:
         readings = await asyncio.to_thread(reader.read)
         if not readings:
             # Every shard is at its end. That is so when a stream is turned off, too.
-            await self._present_stream({self._stream})
+            await asyncio.to_thread(present_stream, self._control, self._table, {self._stream})
         return readings
 
     def reached(self, readings: Sequence[Reading]) -> Reached:
@@ -91,7 +91,7 @@ class Course:
         known = await streams.positions(connection, self._model, self._table)
         if self._reader is not None and known.get(self._stream, {}) == self._on_record:
             return self._reader
-        stream = await self._present_stream(known.keys())
+        stream = await asyncio.to_thread(present_stream, self._control, self._table, known.keys())
         on_record = known.get(stream, {})
         if not on_record and since >= KEPT_SECONDS:
             raise trimmed(self._table)
@@ -107,17 +107,27 @@ class Course:
         self._reader = StreamReader(self._client, self._table, stream, positions)
         return self._reader
 
-    async def _present_stream(self, known: AbstractSet[str]) -> str:
-        """The table's stream, which has to be the one that was read."""
-        stream = await asyncio.to_thread(arn_of, self._control, self._table)
-        if known - {stream}:
-            raise StreamLostError(
-                f"the stream of table {self._table} is another one than was read: it was turned off meanwhile, and "
-                "changes have gone unread",
-                safe="nothing was written; the table has every item",
-                next_step=ANEW,
-            )
-        return stream
+
+def present_stream(control: BaseClient, table: str, known: AbstractSet[str]) -> str:
+    """A table's stream, which has to be the one that was read; those that were are `known`.
+
+    Raises:
+        StreamLostError: it is another one, or off.
+        TargetError: DynamoDB cannot be asked.
+    """
+    try:
+        stream = arn_of(control, table)
+    except StreamLostError as error:
+        raise lost(
+            f"the stream of table {table} is not on: what is written goes unread. `migrate prepare` turns it on, "
+            "without what has gone unread"
+        ) from error
+    if known - {stream}:
+        raise lost(
+            f"the stream of table {table} is another one than was read: it was turned off meanwhile, and changes have "
+            "gone unread"
+        )
+    return stream
 
 
 def parts(readings: Sequence[Reading], most: int) -> Iterator[list[Reading]]:

@@ -138,9 +138,22 @@ async def backlog(connection: Connection, model: Model) -> Backlog:
     Raises:
         SourceError: PostgreSQL cannot be reached.
     """
+    return await streams.backlog(connection, model.name, await _tables(connection, model))
+
+
+async def known_streams(connection: Connection, model: Model) -> dict[str, set[str]]:
+    """Tell which streams were read of each table in which an entity is carried back by the record (`present_stream`).
+
+    Raises:
+        SourceError: PostgreSQL cannot be reached.
+    """
+    tables = await _tables(connection, model)
+    return {name: set(await streams.positions(connection, model.name, name)) for name in tables}
+
+
+async def _tables(connection: Connection, model: Model) -> list[str]:
     at = await phases.standings(connection, model.name)
-    tables = {each.table.name for each in model.entities if each.name in at and at[each.name].is_carried_back}
-    return await streams.backlog(connection, model.name, sorted(tables))
+    return sorted({each.table.name for each in model.entities if each.name in at and at[each.name].is_carried_back})
 
 
 async def _opened(
