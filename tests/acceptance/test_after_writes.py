@@ -5,34 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.acceptance.test_return import customer
-from tests.acceptance.writing import WRITES, read, standing
+from tests.acceptance.writing import WRITES, client, read, standing, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from tests.support.project import Project
 
-__all__ = ["read"]
-
-
-@pytest.fixture
-def written(read: Project) -> Project:
-    """Written in the target."""
-    read.here(*WRITES).succeeded()
-    return read
-
-
-@pytest.fixture
-def client(written: Project) -> Iterator[DynamoDBClient]:
-    """An application's."""
-    made = written.dynamodb.client()
-    yield made
-    made.close()
+__all__ = ["client", "read", "written"]
 
 
 def test_what_is_not_carried_back_is_told_with_what_carries_it(written: Project, client: DynamoDBClient) -> None:

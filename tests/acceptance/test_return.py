@@ -8,32 +8,16 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from tests.acceptance.writing import WRITES, read, stages, standing
+from tests.acceptance.writing import WRITES, client, read, stages, standing, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from tests.support.project import Project
 
-__all__ = ["read"]
+__all__ = ["client", "read", "written"]
 BACK = ("rollback", "-y")
 NAME = "update customers set name = 'later' where id = 1"
-
-
-@pytest.fixture
-def written(read: Project) -> Project:
-    """A shop that is written in the target."""
-    read.here(*WRITES).succeeded()
-    return read
-
-
-@pytest.fixture
-def client(written: Project) -> Iterator[DynamoDBClient]:
-    made = written.dynamodb.client()
-    yield made
-    made.close()
 
 
 def customer(number: int, name: str, version: int = 10**18) -> dict[str, Any]:

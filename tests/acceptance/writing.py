@@ -10,6 +10,10 @@ import pytest
 from tests.acceptance.following import following
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from tests.support.project import Project
 
 WRITES = ("switch", "writes", "-y")
@@ -24,6 +28,21 @@ def read(prepared: Project) -> Project:
     quick.here("switch", "reads", "-y").succeeded()
     quick.here("rehearse").succeeded()
     return quick
+
+
+@pytest.fixture
+def written(read: Project) -> Project:
+    """Written in the target."""
+    read.here(*WRITES).succeeded()
+    return read
+
+
+@pytest.fixture
+def client(written: Project) -> Iterator[DynamoDBClient]:
+    """An application's."""
+    made = written.dynamodb.client()
+    yield made
+    made.close()
 
 
 def standing(project: Project) -> dict[str, Any]:
