@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from migrator.mapping import claims
 from migrator.postgres import catalog, phases
 from migrator.postgres.errors import errors_explained
-from migrator.reconcile.drafts import Drafts
+from migrator.reconcile.drafts import Draft, Drafts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -96,8 +96,11 @@ class Snapshots:
                         desired.changed |= {asker for asker, _ in asked}
                         continue
                     found = await self._lookups[name].rows(connection, [values for _, values in asked])
+                    # A row that several ask for is one list, and becomes its drafts once.
+                    distinct = {id(some): some for some in found}
+                    made = {place: list(map(self._drafts[name].of, some)) for place, some in distinct.items()}
                     for (asker, _), some in zip(asked, found, strict=True):
-                        self._tell(desired, name, asker, some)
+                        self._tell(desired, asker, made[id(some)])
         return desired
 
     def _wanted(
@@ -115,8 +118,8 @@ class Snapshots:
     def _entities_of(self, table: str) -> Sequence[Entity]:
         return [entity for entity in self._entities if entity.table.name == table]
 
-    def _tell(self, desired: Desired, name: str, asker: ItemKey | int, rows: Sequence[Row]) -> None:
-        drafts = [self._drafts[name].of(row) for row in rows]
+    @staticmethod
+    def _tell(desired: Desired, asker: ItemKey | int, drafts: Sequence[Draft]) -> None:
         if isinstance(asker, int):
             for draft in drafts:
                 desired.owned[asker] |= draft.owned

@@ -36,6 +36,7 @@ class Lookup:
         self.source = RowSource(live, entity.projection)
         self.used = frozenset({*entity.plan.columns, *live.key})
         self._names = [projected.name for projected in entity.projection]
+        self._numeric = frozenset(name for name, kind in entity.plan.kinds.items() if isinstance(kind, Numeric))
 
     async def read(self, pool: Pool, wanted: Sequence[Row]) -> list[list[Row]]:
         """The rows of each set of values, as they are now: `rows` in a session of its own."""
@@ -80,10 +81,10 @@ class Lookup:
 
     def _settled(self, columns: tuple[str, ...], key: Key) -> Key:
         """A key in the one text for its values: an item's key has a numeric without the column's scale."""
-        kinds = self.entity.plan.kinds
+        if self._numeric.isdisjoint(columns):
+            return key
         return tuple(
-            canonical(text) if isinstance(kinds.get(name), Numeric) else text
-            for name, text in zip(columns, key, strict=True)
+            canonical(text) if name in self._numeric else text for name, text in zip(columns, key, strict=True)
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from migrator.dynamodb.check import check
 from migrator.dynamodb.client import Client
 from migrator.dynamodb.pacing import Pace
+from migrator.engines.collector import seldom_collected
 from migrator.engines.relay.burial import purge
 from migrator.engines.stores import live_table
 from migrator.engines.together import together
@@ -143,6 +144,7 @@ async def relay(  # noqa: PLR0913 - what a run is made of
     """
     began = time.monotonic()
     async with AsyncExitStack() as stack:
+        stack.enter_context(seldom_collected())
         lookups = await _open(model, entities, stores)
         client = await stack.enter_async_context(Client(await asyncio.to_thread(stores.target)))
         for name in dict.fromkeys(entity.table.name for entity in entities):
