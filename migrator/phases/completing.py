@@ -11,7 +11,7 @@ from migrator.phases.course import fingerprints_of, names_of, tables_of
 from migrator.phases.move import refused
 from migrator.phases.opening import enable_ttl
 from migrator.phases.plan import Plan, planned
-from migrator.postgres import capture, fence, phases, streams
+from migrator.postgres import capture, divergences, fence, phases, streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +55,7 @@ async def _record(course: Course, connection: Connection, entities: Sequence[Ent
         fingerprints = fingerprints_of(entities)
         await phases.record(connection, course.model.name, names_of(entities), "complete", fingerprints=fingerprints)
         await streams.returned(connection, course.model, entities)
+        await divergences.end(connection, course.model.name, names_of(entities))
 
 
 async def _drop_capture(course: Course, connection: Connection, entities: Sequence[Entity]) -> None:

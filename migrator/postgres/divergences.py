@@ -102,6 +102,12 @@ async def close_keys(
         await connection.execute(QUERIES["close_divergences_of_keys"], model, verification, table, texts)
 
 
+async def end(connection: Connection, model: str, entities: Collection[str]) -> None:
+    """Close what was found of entities that are not verified any more, within the caller's transaction."""
+    with errors_explained("close divergences", connection=connection, privileges=OWN_TABLES):
+        await connection.execute(QUERIES["end_divergences"], model, list(entities))
+
+
 async def latest(connection: Connection, model: str, *, limit: int, only_open: bool = False) -> list[Divergence]:
     """Return the divergences of a model, those seen latest first."""
     with errors_explained("read the divergences", connection=connection, privileges=OWN_TABLES):

@@ -374,6 +374,11 @@ UPDATE migrator.divergences SET repaired_at = clock_timestamp()
 WHERE model = $1 AND repaired_at IS NULL AND last_verification < $2 AND target = $3
   AND (md5(key), key) IN (SELECT md5(closed), closed FROM unnest($4::text[]) AS closed)
 
+-- name: end_divergences
+-- Closes what was found of the entities $2 of the model $1, of which nothing is said any more.
+UPDATE migrator.divergences SET repaired_at = clock_timestamp()
+WHERE model = $1 AND entity = ANY ($2::text[]) AND repaired_at IS NULL
+
 -- name: divergences
 -- The divergences of the model $1, seen latest first, $2 at most; with $3, the open ones only.
 SELECT target AS table, key, verdict, entity, attributes, cause, first_verification, last_verification, times,

@@ -40,6 +40,8 @@ def test_what_a_relay_carries_back_meanwhile_is_no_difference(written: Project, 
 
 def test_at_the_end_nothing_is_asked_for_any_more(written: Project, client: DynamoDBClient) -> None:
     description = {"TableName": written.table}
+    client.put_item(TableName=written.table, Item=customer(99, "new"))
+    assert written.here("verify").code == 3
     written.here("complete", "-y").succeeded()
     assert client.describe_time_to_live(**description)["TimeToLiveDescription"]["TimeToLiveStatus"] == "ENABLED"
     client.put_item(TableName=written.table, Item=customer(100, "new"))
@@ -50,6 +52,7 @@ def test_at_the_end_nothing_is_asked_for_any_more(written: Project, client: Dyna
     assert "next: nothing: the migration is complete" in shown
     assert "note:" not in shown
     assert standing(written)["in_the_way"] == []
+    assert standing(written)["open_divergences"] == 0
     prepared = written.here("prepare", "--yes").succeeded()
     assert "note:" not in prepared.err
     assert "next: migrate status" in prepared.err
