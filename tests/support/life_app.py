@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from migrator.app import DualWriter, Limits, OwnWrites, ReadLimits, Router, remembering
+from migrator.app import DualWriter, Limits, ReadLimits, Router
 from migrator.app.repository import (
     AsyncRepository,
     ConflictError,
@@ -98,9 +98,9 @@ class Application:
 
     async def live(self, number: int, drawer: Drawer, random: Random, rate: float, stop: asyncio.Event) -> None:
         """What one session does, so many operations a second, until it is to stop."""
-        session, begun, done, own = f"{self._name}.{number}", time.monotonic(), 0, OwnWrites()
+        session, begun, done = f"{self._name}.{number}", time.monotonic(), 0
         while not stop.is_set():
-            with suppress(UnavailableError), remembering(own):
+            with suppress(UnavailableError):
                 if random.random() < WRITES:
                     (kind,) = random.choices(list(_KINDS), list(_KINDS.values()))
                     await self._write(session, kind, drawer)
