@@ -17,7 +17,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
@@ -45,12 +45,17 @@ if TYPE_CHECKING:
     from tests.support.history import Outcome
     from tests.support.story_rows import Values
 
+_Change: TypeAlias = "tuple[AsyncRepository, Record | None, Record | None]"
+"""Where a row is written, what is put, and what was found there before."""
 NUMBERS: Final = 100_000
 """How many changes one process can make."""
 SESSIONS: Final = 6
 WRITES: Final = 0.2
 """The share of operations that write; the others read."""
-_KINDS: Final = {"change": 6, "delete": 2, "new": 2}
+QUERIES: Final = 0.15
+"""The share of reads that ask an access pattern, of an index as a rule."""
+_KINDS: Final = {"change": 6, "delete": 2, "new": 2, "together": 1}
+_ANSWERS: Final = 5
 _PATIENCE: Final = 30.0
 
 
@@ -103,13 +108,36 @@ class Application:
             with suppress(UnavailableError):
                 if random.random() < WRITES:
                     (kind,) = random.choices(list(_KINDS), list(_KINDS.values()))
-                    await self._write(session, kind, drawer)
+                    await (self._join(session, drawer) if kind == "together" else self._write(session, kind, drawer))
+                elif random.random() < QUERIES:
+                    await self._query(session, drawer)
                 else:
                     await self.read(session, *drawer.row())
             done += 1
             ahead = done / rate - (time.monotonic() - begun)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), max(0.0, ahead))
+
+    async def _query(self, session: str, drawer: Drawer) -> None:
+        """Ask a question that a row answers, and write down the answers that are rows which are worked on."""
+        pattern, parameters = drawer.question()
+        entity, begin = pattern.entity, time.monotonic()
+        async for record in self.repositories[entity.name].query(pattern.id, limit=_ANSWERS, **parameters):
+            key = key_of(entity, record.model_dump())
+            if key in drawer.keys:
+                self._recorder.read(session, key, begin, value_of(entity, record))
+
+    async def _join(self, session: str, drawer: Drawer) -> None:
+        """Write a user and its membership together."""
+        changes: list[_Change] = []
+        numbers = []
+        for entity, values in drawer.joining():
+            made = self.repositories[entity.name].record(**values)
+            changes.append((self.repositories[entity.name], made, None))
+            numbers.append(self._recorder.begun(session, key_of(entity, values), value_of(entity, made), None))
+        outcome = await self._outcome(*changes)
+        for number in numbers:
+            self._recorder.ended(number, outcome)
 
     async def _write(self, session: str, kind: str, drawer: Drawer) -> None:
         """Read a row, as those who write one do, and write it as it was found: new, other, or not any more."""
@@ -125,15 +153,17 @@ class Application:
             made = found.model_copy(update=drawer.change(entity))
         value = None if made is None else value_of(entity, made)
         number = self._recorder.begun(session, key_of(entity, values), value, replaces)
-        self._recorder.ended(number, await self._outcome(repository, made, found))
+        self._recorder.ended(number, await self._outcome((repository, made, found)))
 
-    async def _outcome(self, repository: AsyncRepository, made: Record | None, found: Record | None) -> Outcome:
+    async def _outcome(self, *changes: _Change) -> Outcome:
+        """Make changes in one block."""
         try:
-            async with repository.writing() as block:
-                if made is not None:
-                    await repository.put(block, made)
-                elif found is not None:
-                    await repository.delete(block, found)
+            async with changes[0][0].writing() as block:
+                for repository, made, found in changes:
+                    if made is not None:
+                        await repository.put(block, made)
+                    elif found is not None:
+                        await repository.delete(block, found)
         except (ConflictError, NotFoundError, PausedError, FencedError):
             return "refused"
         except UnavailableError:

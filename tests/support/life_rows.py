@@ -11,6 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from migrator.mapping import Query
 from tests.support.renamed import MODEL
 from tests.support.story_load import MOVES, PARENT, PARENTS, TOKENS
 from tests.support.story_rows import TABLES, received, sent
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from migrator.app.repository import Record
-    from migrator.mapping import Entity
+    from migrator.mapping import Entity, Pattern
     from tests.support.story_rows import Values
 
 ASKED: Final = {
@@ -83,6 +84,8 @@ class Drawer:
         self._rows = rows
         self._next = first
         self._known = {name: list(some) for name, some in rows.items()}
+        self.keys = {key_of(entity, values) for entity in MODEL.entities for values in rows.get(entity.name, ())}
+        """Those of the rows that it knows."""
 
     def row(self) -> tuple[Entity, Values]:
         """A row to read or to change, which may have been deleted meanwhile."""
@@ -92,14 +95,34 @@ class Drawer:
     def new(self) -> tuple[Entity, Values]:
         """A row that was never there; it is drawn from now on like any other."""
         entity = self._random.choice(MODEL.entities)
+        return entity, self._made(entity)
+
+    def joining(self) -> list[tuple[Entity, Values]]:
+        """A user and its membership, of which neither was ever there."""
+        user, member = (each for each in MODEL.entities if each.name in {"USER", "ORG_MEMBER"})
+        made = self._made(user)
+        return [(user, made), (member, self._made(member, user_id=made["id"]))]
+
+    def question(self) -> tuple[Pattern, Values]:
+        """An access pattern that finds several rows, and values of one that there was."""
+        patterns = [each for each in MODEL.patterns if isinstance(each, Query)]
+        while True:
+            pattern = self._random.choice(patterns)
+            values = self._random.choice(self._known[pattern.entity.name])
+            asked_for = {name: values[name] for name in pattern.parameters}
+            if None not in asked_for.values():
+                return pattern, asked_for
+
+    def _made(self, entity: Entity, **given: object) -> Values:
         values = self._random.choice(self._rows[entity.name])
         number = self._number()
         keys = {name: self._fresh(values[name], number) for name in entity.key_columns}
-        made = {**values, **keys, **self._token(entity, number)}
+        made = {**values, **keys, **self._token(entity, number), **given}
         if entity.name == "USER":
             made["github_id"] = -number
         self._known[entity.name].append(made)
-        return entity, made
+        self.keys.add(key_of(entity, made))
+        return made
 
     def change(self, entity: Entity) -> Values:
         """Other values of some columns of a row."""
