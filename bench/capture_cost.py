@@ -132,8 +132,8 @@ async def run(url: str, peers: list[str], rows: int, rounds: int) -> dict[str, d
 def main() -> None:
     """Measures every peer in turn, several times, and prints a table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rows", type=int, default=100_000)
-    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--rows", type=int, default=10_000)
+    options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--only", nargs="+", choices=PEERS, help="measure these beside the table without a trigger")
     chosen = options.parse_args()
     peers = list(PEERS) if chosen.only is None else ["no trigger", *chosen.only]

@@ -169,7 +169,7 @@ def measure(peer: str, database_url: str, target: Sink) -> tuple[float, Received
 def main() -> None:
     """Measures all in turn, several times, and prints the medians as a table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rows", type=int, default=100_000)
+    options.add_argument("--rows", type=int, default=30_000)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", choices=PEERS, help="measure this one alone")
     chosen = options.parse_args()

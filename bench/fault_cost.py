@@ -33,7 +33,7 @@ def plans() -> dict[str, Faults]:
 def main() -> None:
     """Measures all in turn, several times, and prints the medians as a table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rows", type=int, default=20_000)
+    options.add_argument("--rows", type=int, default=10_000)
     options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
     kept = scrub(os.environ)

@@ -81,7 +81,7 @@ def environment(ambient: Mapping[str, str]) -> dict[str, str]:
 def main(arguments: Sequence[str]) -> None:
     """Measures each size, by each number of processes."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    options.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 300_000])
     options.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     chosen = options.parse_args(arguments)
     settled = environment(os.environ)

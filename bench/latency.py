@@ -23,7 +23,7 @@ from migrator.sandbox import embedded_postgres
 def main() -> None:
     """Measures each latency in turn, several times, and prints the fastest runs as a table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rows", type=int, default=200_000)
+    options.add_argument("--rows", type=int, default=60_000)
     options.add_argument("--milliseconds", type=int, nargs="+", default=[0, 10, 30])
     options.add_argument("--rounds", type=int, default=2)
     chosen = options.parse_args()

@@ -186,7 +186,7 @@ async def mismatches(database_url: str, url: str) -> int:
 def main() -> None:
     """Measures all in turn, several times, and prints the medians as a table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rows", type=int, default=100_000)
+    options.add_argument("--rows", type=int, default=40_000)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", choices=SIDES, help="measure this one alone")
     chosen = options.parse_args()
