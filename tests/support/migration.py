@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -265,20 +264,8 @@ def migration(
     model = renamed(mappings.MODEL, store.table_name(mappings.MODEL.name))
     (table,) = model.tables
     create(store, table)
-    with _copied(server, template) as database:
+    with new_database(server, urlsplit(template.url).path.removeprefix("/")) as database:
         prepared = Migration(model, mappings.__name__, database, store)
         for name, value in prepared.variables.items():
             environ.setenv(name, value)
         yield prepared
-
-
-@contextmanager
-def _copied(server: Database, template: Database) -> Iterator[Database]:
-    """Yield a copy of the template, dropped afterwards with whatever is still connected to it."""
-    name = f"test_{uuid.uuid4().hex}"
-    original = urlsplit(template.url).path.removeprefix("/")
-    server.execute(f'create database "{name}" template "{original}"')
-    try:
-        yield server.sibling(name)
-    finally:
-        server.execute(f'drop database "{name}" with (force)')
