@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +17,10 @@ from tests.support.faults import Stall
 from tests.support.project import Done
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
     from tests.support.project import Project
+    from tests.support.started import Started
 
 SECONDS = 30
 SMALL_FILES = ("sh", "-c", 'ulimit -f 200; exec "$@"', "sh")
@@ -32,7 +34,7 @@ def proxy(project: Project) -> Iterator[FaultProxy]:
 
 
 @contextmanager
-def stalled(project: Project, proxy: FaultProxy, operation: str, *command: str) -> Iterator[subprocess.Popen[str]]:
+def stalled(project: Project, proxy: FaultProxy, operation: str, *command: str) -> Iterator[Started]:
     """A command that waits for an answer to its second request of an operation."""
     behind = project.through(AWS_ENDPOINT_URL=proxy.endpoint_url)
     rule = proxy.inject(Stall(), on=operation, skip=1)
@@ -46,7 +48,7 @@ def stalled(project: Project, proxy: FaultProxy, operation: str, *command: str) 
             process.kill()
 
 
-def interrupt(process: subprocess.Popen[str]) -> None:
+def interrupt(process: Started) -> None:
     """Ctrl-C, as a terminal passes it on: to the command and to all of its workers."""
     process.send_signal(signal.SIGINT)
     _, shown = process.communicate(timeout=SECONDS)
@@ -144,9 +146,17 @@ def test_a_disk_that_is_full(project: Project) -> None:
     spill.mkdir()
     # The file in which the coverage of a process is kept would not fit either.
     cramped = project.through(MIGRATOR_WORK_DIR=str(spill), COVERAGE_PROCESS_CONFIG=None, COVERAGE_PROCESS_START=None)
-    with cramped.start("verify", "customers", under=SMALL_FILES) as process:
-        out, err = process.communicate(timeout=SECONDS)
-    done = Done(process.returncode, out, err)
+    ended = subprocess.run(
+        [*SMALL_FILES, sys.executable, "-m", "migrator", "verify", "customers"],
+        cwd=cramped.directory,
+        env=cramped.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    done = Done(ended.returncode, ended.stdout, ended.stderr)
     done.failed(1, f"cannot write its temporary files in {spill}", "File too large", "set MIGRATOR_WORK_DIR and TMPDIR")
     project.here("copy").succeeded()
     project.here("verify").succeeded()

@@ -16,9 +16,8 @@ from tests.support.faults import Delay, Late, throttle
 from tests.support.project import UNFIT
 
 if TYPE_CHECKING:
-    import subprocess
-
     from tests.support.project import Project
+    from tests.support.started import Started
 
 CHANGES = (
     "update customers set name = 'changed ' || id",
@@ -47,9 +46,8 @@ def drained(project: Project) -> dict[str, Any]:
     return found
 
 
-def shown_until(process: subprocess.Popen[str], words: str) -> str:
+def shown_until(process: Started, words: str) -> str:
     """What a command shows on stderr, up to a line with these words."""
-    assert process.stderr is not None
     shown = ""
     for line in process.stderr:
         shown += line

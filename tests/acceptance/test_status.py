@@ -84,7 +84,6 @@ def test_a_target_that_is_not_as_declared(prepared: Project) -> None:
 
 def test_watch_shows_it_until_ctrl_c(prepared: Project) -> None:
     with prepared.start("status", "--watch") as process:
-        assert process.stdout is not None
         seen = 0
         for line in process.stdout:
             seen += line == "shop: phase prepare\n"

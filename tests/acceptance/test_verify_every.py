@@ -21,10 +21,10 @@ from tests.support.faults import Delay
 from tests.support.webhook import Webhook
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
 
     from tests.support.project import Project
+    from tests.support.started import Started
 
 SECONDS = 60
 
@@ -48,10 +48,10 @@ def eventually(seen: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def ended(process: subprocess.Popen[str], sent: signal.Signals) -> tuple[int, str, str]:
+def ended(process: Started, sent: signal.Signals) -> tuple[int, str, str]:
     process.send_signal(sent)
     out, err = process.communicate(timeout=SECONDS)
-    return process.returncode, out, err
+    return process.wait(), out, err
 
 
 @contextmanager

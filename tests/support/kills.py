@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +19,7 @@ from random import Random
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Literal
 
-from tests.support import processes
+from tests.support import preloaded, processes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -81,14 +79,14 @@ class Killed:
 class Run:
     """A copy that runs: its process, and what it prints."""
 
-    process: asyncio.subprocess.Process
+    process: preloaded.Forked
     output: IO[bytes]
     started: float
 
     async def ended(self, seconds: float | None = None) -> bool:
         """Wait until it has ended, or for some seconds; return whether it has."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.process.wait(), seconds)
+            await asyncio.to_thread(self.process.wait, seconds)
         return self.process.returncode is not None
 
     def text(self) -> str:
@@ -191,20 +189,12 @@ class Killer:
     @asynccontextmanager
     async def _running(self, *, restart: bool) -> AsyncIterator[Run]:
         """Start a copy as a user does; nothing of it is left after the block."""
-        command = ["-m", "migrator", "copy", "--workers", str(next(self._workers)), *["--restart", "--yes"] * restart]
-        with TemporaryFile() as output:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *command,
-                cwd=ROOT,
-                env={**os.environ, **self._migration.variables},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        command = ["migrator", "copy", "--workers", str(next(self._workers)), *["--restart", "--yes"] * restart]
+        environment = {**os.environ, **self._migration.variables}
+        with TemporaryFile() as output, TemporaryFile() as nothing:
+            process = await asyncio.to_thread(preloaded.start, command, ROOT, environment, [nothing, output, output])
             try:
                 yield Run(process, output, time.monotonic())
             finally:
                 processes.end(process.pid)
-                await process.wait()
+                await asyncio.to_thread(process.wait)

@@ -1,28 +1,32 @@
-"""`migrate` as a process that has nothing to import any more: forked from one that has imported it all.
+"""Python programs as processes that have nothing to import any more: forked from one that has imported it all.
 
 A command spends most of its time on imports, and the tests run hundreds. It has its own memory, environment, directory,
-standard streams and exit code, as one that a shell starts; only how it is started is another way.
+standard streams and exit code, and is the leader of its process group, as one that a shell starts; only how it is
+started is another way.
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
+import runpy
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from migrator.cli import main
 from migrator.cli.group import COMMANDS, load_command
 from migrator.dynamodb.session import aws_session
 
@@ -31,9 +35,81 @@ if TYPE_CHECKING:
     from typing import IO
 
 _ROOT: Final = Path(__file__).parents[2]
-# What commands import when they need it, or have others import.
-_LOADED_LATE: Final = ("boto3.session", "botocore.endpoint", "sqlalchemy.dialects.postgresql.asyncpg")
+# What programs import when they need it, or have others import.
+_LOADED_LATE: Final = (
+    "alembic.config",
+    "boto3.session",
+    "botocore.endpoint",
+    "fastapi",
+    "hypercorn.__main__",
+    "hypercorn.asyncio.run",
+    "migrator.app.repository",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "sqlalchemy.ext.asyncio",
+)
 _SIZE: Final = 1 << 20
+_STREAMS: Final = 3
+
+
+class Forked:
+    """A program that was started.
+
+    Args:
+        telling: where its process is told of, by the one that it was forked from: first its number, then how it ended.
+    """
+
+    def __init__(self, telling: socket.socket) -> None:
+        self._telling = telling
+        self._waiting = RLock()
+        self.pid = int(telling.recv(64))
+        self.returncode: int | None = None
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Wait until it has ended; returns its code, which is below zero where a signal has ended it.
+
+        Raises:
+            TimeoutError: it has not, within so many seconds.
+        """
+        with self._waiting:
+            if self.returncode is None:
+                self._telling.settimeout(seconds)
+                self.returncode = int(self._telling.recv(64))
+                self._telling.close()
+            return self.returncode
+
+    def poll(self) -> int | None:
+        """Its code; None while it runs."""
+        if self._waiting.acquire(blocking=False):
+            try:
+                with suppress(BlockingIOError):
+                    self.wait(0)
+            finally:
+                self._waiting.release()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it runs."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def start(
+    program: Sequence[str], directory: Path, environment: Mapping[str, str], streams: Sequence[IO[Any] | int]
+) -> Forked:
+    """Start a module with its arguments, as `python -m` does, with these three as its standard streams."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    task = {"program": list(program), "directory": str(directory), "environment": dict(environment)}
+    with theirs:
+        numbers = [stream if isinstance(stream, int) else stream.fileno() for stream in streams]
+        socket.send_fds(_nursery().asking, [json.dumps(task).encode()], [*numbers, theirs.fileno()])
+    return Forked(ours)
 
 
 @dataclass(frozen=True)
@@ -82,15 +158,18 @@ class Command:
             return Shown(self._run(both, both), _text(both))
 
     def _run(self, out: IO[bytes], err: IO[bytes]) -> int:
-        task = {
-            "arguments": list(self.arguments),
-            "directory": str(self.directory),
-            "environment": dict(self.environment),
-        }
         with tempfile.TemporaryFile() as given:
             given.write(self.stdin.encode())
             given.seek(0)
-            return _nursery().run(task, [given.fileno(), out.fileno(), err.fileno()], self.seconds)
+            forked = start(["migrator", *self.arguments], self.directory, self.environment, [given, out, err])
+        try:
+            return forked.wait(self.seconds)
+        except TimeoutError:
+            forked.kill()
+            if forked.wait() == -signal.SIGKILL:
+                raise
+            # It has ended by itself in that moment.
+            return forked.wait()
 
 
 def _text(file: IO[bytes]) -> str:
@@ -102,7 +181,7 @@ class _Nursery:
     """The process that has imported everything, and the socket on which it is told what to run."""
 
     def __init__(self) -> None:
-        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.asking, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = f"from tests.support import preloaded; preloaded.serve({theirs.fileno()})"
         with theirs:
             self._process = subprocess.Popen(
@@ -114,30 +193,10 @@ class _Nursery:
                 # Ctrl-C is for the tests, which end it.
                 process_group=0,
             )
-        self._asking = Lock()
         atexit.register(self._close)
 
-    def run(self, task: Mapping[str, object], streams: list[int], seconds: float) -> int:
-        with self._asking:
-            socket.send_fds(self._ours, [json.dumps(task).encode()], streams)
-            pid = int(self._ours.recv(64))
-            self._ours.settimeout(seconds)
-            try:
-                return int(self._ours.recv(64))
-            except TimeoutError:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                self._ours.settimeout(None)
-                code = int(self._ours.recv(64))
-                if code == -signal.SIGKILL:
-                    raise
-                # It has ended by itself in that moment.
-                return code
-            finally:
-                self._ours.settimeout(None)
-
     def _close(self) -> None:
-        self._ours.close()
+        self.asking.close()
         self._process.wait()
 
 
@@ -147,50 +206,83 @@ def _nursery() -> _Nursery:
 
 
 def serve(descriptor: int) -> None:
-    """Fork a command for each task, until nobody asks any more."""
+    """Fork a program for each task, and tell how it ended, until nobody asks any more."""
+    _load()
+    running: dict[int, socket.socket] = {}
+    woken, waking = socket.socketpair()
+    waking.settimeout(0)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+    with socket.socket(fileno=descriptor) as asking, woken, waking:
+        while True:
+            ready, _, _ = select.select([asking, woken], [], [])
+            if woken in ready:
+                woken.recv(_SIZE)
+                _tell(running)
+            if asking in ready:
+                told, descriptors, *_ = socket.recv_fds(asking, _SIZE, _STREAMS + 1)
+                if not told:
+                    return
+                *streams, telling = descriptors
+                pid = os.fork()
+                if not pid:
+                    _become(json.loads(told), streams)
+                # Whoever is told of it may send something to its group at once.
+                with suppress(OSError):
+                    os.setpgid(pid, pid)
+                for stream in streams:
+                    os.close(stream)
+                running[pid] = socket.socket(fileno=telling)
+                running[pid].send(str(pid).encode())
+
+
+def _load() -> None:
+    """Import all that programs do, and leave it out of what their collectors look through."""
     for name in COMMANDS:
         load_command(name)
     for name in _LOADED_LATE:
         import_module(name)
     for service in ("dynamodb", "dynamodbstreams"):
         aws_session().create_client(service, "eu-west-1", aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106 - none
-    with socket.socket(fileno=descriptor) as asking:
-        while True:
-            try:
-                told, streams, *_ = socket.recv_fds(asking, _SIZE, 3)
-            except ConnectionResetError:
-                # The tests were ended while a command ran, whose end nobody has asked for.
-                return
-            if not told:
-                return
-            pid = os.fork()
-            if not pid:
-                asking.close()
-                _become(json.loads(told), streams)
-            for stream in streams:
-                os.close(stream)
-            asking.send(str(pid).encode())
-            asking.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+    gc.collect()
+    gc.freeze()
+
+
+def _tell(running: dict[int, socket.socket]) -> None:
+    """Tell of each program that has ended how it did."""
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        with running.pop(pid) as telling, suppress(OSError):
+            telling.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _become(task: Mapping[str, Any], streams: list[int]) -> NoReturn:
-    """Be the command that the task names, and end as it does."""
+    """Be the program that the task names, and end as it does."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setpgid(0, 0)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    # Those that were there know what they were opened on: whether it is a terminal, whether it can seek.
+    sys.stdin, sys.stdout = (os.fdopen(each, mode, encoding="utf-8", closefd=False) for each, mode in enumerate("rw"))
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
     os.environ.clear()
     os.environ.update(task["environment"])
     os.chdir(task["directory"])
     # As `python -m` has it.
     sys.path[0] = task["directory"]
-    sys.argv[:] = ["migrate", *task["arguments"]]
+    module, *sys.argv[1:] = task["program"]
+    code: object = None
     try:
-        main()
-        code = 0
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 1
-    atexit._run_exitfuncs()  # noqa: SLF001 - as the interpreter does when it ends
+        code = leaving.code
+    # As the interpreter does when it ends.
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
+    atexit._run_exitfuncs()  # noqa: SLF001
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # the rest of this process is of the one that it was forked from
+    os._exit(code if isinstance(code, int) else int(code is not None))  # the rest is of the one it was forked from

@@ -6,7 +6,6 @@ import asyncio
 import io
 import os
 import runpy
-import subprocess
 import sys
 from contextlib import chdir, closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from migrator.postgres import state
 from migrator.postgres.connection import connect
 from tests.support.preloaded import Command
 from tests.support.published import see_that_it_is_as_published
+from tests.support.started import Started
 from tests.support.target import session_of
 
 if TYPE_CHECKING:
@@ -175,21 +175,9 @@ class Project:
         with closing(control.connect(session_of(self.dynamodb))) as client:
             admin.apply(client, table, admin.plan(client, table))
 
-    def start(self, *arguments: str, under: tuple[str, ...] = (), **options: Any) -> subprocess.Popen[str]:  # noqa: ANN401
-        """Start `migrate` in a process group of its own, as a shell does; `under` is a command that runs another."""
-        return subprocess.Popen(
-            [*under, sys.executable, "-m", "migrator", *arguments],
-            **{
-                "cwd": self.directory,
-                "env": self.environment,
-                "stdin": subprocess.DEVNULL,
-                "stdout": subprocess.PIPE,
-                "stderr": subprocess.PIPE,
-                "text": True,
-                "process_group": 0,
-                **options,
-            },
-        )
+    def start(self, *arguments: str, **streams: Any) -> Started:  # noqa: ANN401 - standard streams, as `Started` has them
+        """Start `migrate` in a process group of its own, as a shell does."""
+        return Started(["migrator", *arguments], self.directory, self.environment, **streams)
 
     def migrate(self, *arguments: str, stdin: str | None = None) -> Done:
         """Run `migrate` to its end, in a process of its own."""

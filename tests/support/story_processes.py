@@ -6,15 +6,13 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
-from tests.support import processes
+from tests.support import preloaded, processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,23 +53,17 @@ class Part:
     starts: int = 0
     completed: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
-    _process: asyncio.subprocess.Process | None = None
+    _process: preloaded.Forked | None = None
     _output: IO[bytes] = field(default_factory=TemporaryFile, repr=False)
 
     async def start(self, **more: str) -> None:
         """Starts it, with more variables in its environment."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            *self.command,
-            *(self.again if self.completed else ()),
-            cwd=ROOT,
-            env={**ambient(), **self.environment, **more},
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
-            start_new_session=True,
-        )
+        program = [*self.command, *(self.again if self.completed else ())]
+        environment = {**ambient(), **self.environment, **more}
+        with TemporaryFile() as nothing:
+            self._process = await asyncio.to_thread(
+                preloaded.start, program, ROOT, environment, [nothing, self._output, self._output]
+            )
         self.starts += 1
 
     async def kill(self) -> bool:
@@ -80,7 +72,7 @@ class Part:
         alive = await self.check()
         if alive:
             self._process.send_signal(signal.SIGKILL)
-            code = await self._process.wait()
+            code = await asyncio.to_thread(self._process.wait)
             alive = code == -signal.SIGKILL
             assert await asyncio.to_thread(processes.gone, self._process.pid)
         self.kills += alive
@@ -93,9 +85,7 @@ class Part:
             AssertionError: it has ended as it should not.
         """
         assert self._process is not None
-        # A process that has just ended is not yet known to have.
-        await asyncio.sleep(0)
-        code = self._process.returncode
+        code = self._process.poll()
         if code is None:
             return True
         assert code in self.ends, f"{self.name} ended with {code}\n{self.text()}"
@@ -104,9 +94,9 @@ class Part:
     async def end(self, *, ask: bool = True) -> None:
         """Asks it to end, or waits until it does; it has to end well."""
         assert self._process is not None
-        if ask and self._process.returncode is None:
+        if ask:
             self._process.send_signal(signal.SIGTERM)
-        code = await asyncio.wait_for(self._process.wait(), _PATIENCE_SECONDS)
+        code = await asyncio.to_thread(self._process.wait, _PATIENCE_SECONDS)
         assert code == 0, f"{self.name} ended with {code}\n{self.text()}"
 
     def text(self) -> str:
@@ -118,6 +108,7 @@ class Part:
         """Nothing of it is left."""
         if self._process is not None:
             processes.end(self._process.pid)
+            self._process.wait()
         self._output.close()
 
 
@@ -128,17 +119,12 @@ def ambient() -> dict[str, str]:
 
 async def finished(environment: Mapping[str, str], *arguments: str, expected: int = 0) -> str:
     """Run a module as a command to its end; returns what it has printed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
-        cwd=ROOT,
-        env={**ambient(), **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    out, _ = await process.communicate()
-    text = out.decode(errors="replace")
-    assert process.returncode == expected, f"{' '.join(arguments)} ended with {process.returncode}\n{text}"
+    with TemporaryFile() as output, TemporaryFile() as nothing:
+        process = await asyncio.to_thread(
+            preloaded.start, arguments, ROOT, {**ambient(), **environment}, [nothing, output, output]
+        )
+        code = await asyncio.to_thread(process.wait)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    assert code == expected, f"{' '.join(arguments)} ended with {code}\n{text}"
     return text

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +19,7 @@ from migrator.errors import LockedError
 from tests.integration.engines.test_verify import delete, items_of
 from tests.support.faults import Delay, Stall
 from tests.support.kills import ROOT
+from tests.support.started import Started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,25 +47,19 @@ def left_in(directory: Path) -> Left | None:
     return None if plan is None else place.left(plan)
 
 
-def start(migration: Migration, directory: Path, *options: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "migrator", "verify", "--patterns", "0", *options],
-        cwd=ROOT,
-        env={**os.environ, **migration.variables, "MIGRATOR_WORK_DIR": str(directory)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+def start(migration: Migration, directory: Path, *options: str) -> Started:
+    environment = {**os.environ, **migration.variables, "MIGRATOR_WORK_DIR": str(directory)}
+    return Started(["migrator", "verify", "--patterns", "0", *options], ROOT, environment)
 
 
-def killed(process: subprocess.Popen[bytes], when: Callable[[], bool]) -> None:
+def killed(process: Started, when: Callable[[], bool]) -> None:
     """Kill a verification as soon as something holds."""
     until = time.monotonic() + SECONDS
     while not when() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
-    output, _ = process.communicate()
-    assert process.returncode == -signal.SIGKILL, output
+    shown = process.communicate()
+    assert process.returncode == -signal.SIGKILL, shown
 
 
 async def resumed(migration: Migration, directory: Path, notices: list[str], **options: Any) -> verify.Report:  # noqa: ANN401
