@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tests.support.stores import Database, DynamoDBStore
 
 ROWS = 500
-RATE = 300.0
-REST = 3.0
+RATE = 400.0
+REST = 10.0
 WRITES = 100
 
 
@@ -35,7 +35,7 @@ async def test_nothing_is_lost_whatever_is_killed(
     seed = secrets.randbits(32)
     tell(f"seed {seed}")
     async with life(database, dynamodb, seed, rows=ROWS, rate=RATE) as lives:
-        async with lived(lives, between_kills=(2.0, 6.0), relays=2):
+        async with lived(lives, between_kills=(4.0, 9.0), relays=2):
             await back_from_each(lives, REST, kills=2)
             await forward(lives, REST, kills=2)
         await lives.settled()
@@ -48,7 +48,7 @@ async def test_a_migration_ends_under_load(
     database: Database, dynamodb: DynamoDBStore, tell: Callable[[str], None]
 ) -> None:
     async with life(database, dynamodb, seed=1, rows=ROWS, rate=RATE) as lives:
-        async with lived(lives, between_kills=(2.0, 6.0)):
+        async with lived(lives, between_kills=(4.0, 9.0)):
             await forward(lives, REST, kills=2)
             await lives.move("complete", kills=2)
         await lives.read_all()

@@ -49,7 +49,7 @@ _Change: TypeAlias = "tuple[AsyncRepository, Record | None, Record | None]"
 """Where a row is written, what is put, and what was found there before."""
 NUMBERS: Final = 100_000
 """How many changes one process can make."""
-SESSIONS: Final = 6
+SESSIONS: Final = 8
 WRITES: Final = 0.2
 """The share of operations that write; the others read."""
 QUERIES: Final = 0.15
