@@ -14,7 +14,7 @@ from migrator.app.repository.items import RecordPage
 from migrator.app.repository.writing import AsyncWriting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
     from migrator.app.question import Question
     from migrator.app.repository.record import Record
@@ -117,6 +117,17 @@ class AsyncRepository(Base[AsyncSession]):
             async with AsyncExitStack() as stack:
                 if session is None:
                     session = await stack.enter_async_context(self._opened())
-                found = await session.stream(self._rows.statement(question, limit))
-                stack.push_async_callback(found.close)
-                yield (self._rows.record(row) async for row in found)
+                statement = self._rows.statement(question, limit)
+                if "yield_per" in statement.get_execution_options():
+                    found = await session.stream(statement)
+                    stack.push_async_callback(found.close)
+                    yield (self._rows.record(row) async for row in found)
+                else:
+                    # Without a cursor, for which PostgreSQL would be asked several times.
+                    rows = await session.execute(statement)
+                    yield _each(map(self._rows.record, rows))
+
+
+async def _each(records: Iterable[Record]) -> AsyncIterator[Record]:
+    for record in records:
+        yield record
