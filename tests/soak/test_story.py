@@ -19,12 +19,6 @@ KILLS = 100
 WRITES = 10_000
 
 
-@pytest.fixture
-def dynamodb(fastest_dynamodb: DynamoDBStore) -> DynamoDBStore:
-    """The load is to be the application's."""
-    return fastest_dynamodb
-
-
 @pytest.mark.soak
 async def test_nothing_is_lost_whatever_is_killed(
     database: Database, dynamodb: DynamoDBStore, tell: Callable[[str], None]
