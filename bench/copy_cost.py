@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
 import os
 import time
 from dataclasses import replace
@@ -33,6 +32,7 @@ from aiohttp import ClientSession
 from sqlalchemy.ext.asyncio import create_async_engine
 from yarl import URL
 
+from bench._apart import apart
 from bench._by_hand import items_by_hand
 from bench._sink import Received, Sink, sink
 from mappings.miyabi import MODEL
@@ -47,7 +47,6 @@ from migrator.sandbox.loading import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
 
 SEED = 20251129
 REGION = "eu-west-1"
@@ -147,23 +146,9 @@ PEERS: dict[str, Callable[[str, str], float]] = {
 }
 
 
-def _measure(peer: str, database_url: str, url: str, answer: Connection) -> None:
-    """The process of one peer."""
-    answer.send(PEERS[peer](database_url, url))
-
-
 def measure(peer: str, database_url: str, target: Sink) -> tuple[float, Received]:
     """CPU seconds of a peer in a process of its own, and what came of it."""
-    spawn = multiprocessing.get_context("spawn")
-    answer, theirs = spawn.Pipe()
-    process = spawn.Process(target=_measure, args=(peer, database_url, target.url, theirs))
-    process.start()
-    theirs.close()
-    try:
-        seconds: float = answer.recv()
-    finally:
-        process.join()
-    return seconds, target.report()
+    return apart(PEERS[peer], database_url, target.url), target.report()
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
 import os
 import time
 from statistics import median
@@ -26,6 +25,7 @@ import asyncpg
 import boto3
 from boto3.dynamodb.conditions import Attr
 
+from bench._apart import apart
 from bench._by_hand import items_by_hand
 from bench._table import table
 from bench.copy_cost import REGION, TABLE, batch_writer, prepare
@@ -40,7 +40,6 @@ from migrator.sandbox import embedded_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
 
 
 def ours(database_url: str, url: str) -> float:
@@ -111,25 +110,6 @@ async def change(database_url: str) -> None:
     await connection.close()
 
 
-def _measure(peer: str, database_url: str, url: str, answer: Connection) -> None:
-    """The process of one peer."""
-    answer.send(PEERS[peer](database_url, url))
-
-
-def measure(peer: str, database_url: str, url: str) -> float:
-    """CPU seconds of a peer in a process of its own."""
-    spawn = multiprocessing.get_context("spawn")
-    answer, theirs = spawn.Pipe()
-    process = spawn.Process(target=_measure, args=(peer, database_url, url, theirs))
-    process.start()
-    theirs.close()
-    try:
-        seconds: float = answer.recv()
-    finally:
-        process.join()
-    return seconds
-
-
 def main() -> None:
     """Measures all in turn, several times, and prints the medians as a table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -149,7 +129,7 @@ def main() -> None:
         for number in range(chosen.rounds + 1):
             for peer in peers:
                 asyncio.run(change(server.url))
-                took = measure(peer, server.url, target.url)
+                took = apart(PEERS[peer], server.url, target.url)
                 taken[peer] += [took] if number else []
         keys = target.report()
     show(chosen.rows, keys, taken)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
 import os
 import random
 import time
@@ -25,6 +24,7 @@ import boto3
 import orjson
 from botocore.config import Config
 
+from bench._apart import apart
 from bench._scans import scans
 from bench.copy_cost import REGION, SEED, TABLE, prepare
 from mappings.miyabi import MODEL
@@ -46,7 +46,6 @@ from migrator.sandbox import embedded_postgres, scrub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
 
 _SEGMENTS = 4
 _SESSIONS = 3
@@ -155,25 +154,6 @@ SIDES: dict[str, Callable[[str, str], float]] = {
 }
 
 
-def _measure(side: str, database_url: str, url: str, answer: Connection) -> None:
-    """The process of one measurement."""
-    answer.send(SIDES[side](database_url, url))
-
-
-def measure(side: str, database_url: str, url: str) -> float:
-    """CPU seconds of one side in a process of its own."""
-    spawn = multiprocessing.get_context("spawn")
-    answer, theirs = spawn.Pipe()
-    process = spawn.Process(target=_measure, args=(side, database_url, url, theirs))
-    process.start()
-    theirs.close()
-    try:
-        seconds: float = answer.recv()
-    finally:
-        process.join()
-    return seconds
-
-
 async def mismatches(database_url: str, url: str) -> int:
     """How many keys the two sides do not hold alike."""
     with Spill(1_000_000) as spill:
@@ -204,7 +184,7 @@ def main() -> None:
         url = stack.enter_context(scans(file))
         for _ in range(chosen.rounds):
             for side in sides:
-                seconds[side].append(measure(side, server.url, url))
+                seconds[side].append(apart(SIDES[side], server.url, url))
         unlike = asyncio.run(mismatches(server.url, url))
     show(chosen.rows, len(items), seconds, unlike)
 

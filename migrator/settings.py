@@ -98,7 +98,28 @@ class FileSettings(BaseModel):
         return value
 
 
-class Settings(FileSettings, BaseSettings):
+class _Layers(BaseSettings):
+    """What names a setting, the deciding one first: the environment, `.env`, the files."""
+
+    @classmethod
+    def of_file(cls, path: Path, table: tuple[str, ...]) -> dict[str, Any]:
+        """What a file sets, as far as no variable of the AWS SDK decides it."""
+        return _defaults(read_file(path, table))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        files = (InitSettingsSource(settings_cls, cls.of_file(path, table)) for path, table in FILES)
+        return env_settings, dotenv_settings, *files
+
+
+class Settings(FileSettings, _Layers):
     """The settings of one run."""
 
     model_config = SettingsConfigDict(
@@ -112,20 +133,8 @@ class Settings(FileSettings, BaseSettings):
         """The source's URL, with its password; None: libpq's own variables say where it is."""
         return None if self.database_url is None else self.database_url.get_secret_value()
 
-    @classmethod
-    def settings_customise_sources(  # noqa: D102  (as in the base class)
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        files = (InitSettingsSource(settings_cls, _defaults(read_file(path, table))) for path, table in FILES)
-        return env_settings, dotenv_settings, *files
 
-
-class _Webhook(BaseSettings):
+class _Webhook(_Layers):
     """The one setting by which it can be told that the others cannot be used."""
 
     model_config = Settings.model_config
@@ -133,16 +142,9 @@ class _Webhook(BaseSettings):
     webhook_url: SecretStr | None = None
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        files = (InitSettingsSource(settings_cls, _webhook_of(path, table)) for path, table in FILES)
-        return env_settings, dotenv_settings, *files
+    def of_file(cls, path: Path, table: tuple[str, ...]) -> dict[str, Any]:
+        """The webhook, whatever else is in the file."""
+        return _webhook_of(path, table)
 
 
 def load_webhook() -> SecretStr | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from uuid import uuid4
@@ -205,9 +206,8 @@ class Hold(_AnyOperation):
         return exchange.answer(await exchange.forward(exchange.body))
 
 
-@dataclass(frozen=True)
-class ByTtl:
-    """Let a stream say of every removal that TTL has made it."""
+class _Records(ABC):
+    """Change what a stream says of each record."""
 
     def fits(self, operation: str) -> bool:
         return operation == "GetRecords"
@@ -216,26 +216,31 @@ class ByTtl:
         answer = await exchange.forward(exchange.body)
         document = orjson.loads(answer.body)
         for record in document.get("Records", ()):
-            if record["eventName"] == "REMOVE":
-                record["userIdentity"] = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+            self.change(record)
         return exchange.answer(Answer.of_dynamodb(answer.status, document))
+
+    @abstractmethod
+    def change(self, record: dict[str, Any]) -> None:
+        """Change one."""
 
 
 @dataclass(frozen=True)
-class Aged:
+class ByTtl(_Records):
+    """Let a stream say of every removal that TTL has made it."""
+
+    def change(self, record: dict[str, Any]) -> None:
+        if record["eventName"] == "REMOVE":
+            record["userIdentity"] = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+
+
+@dataclass(frozen=True)
+class Aged(_Records):
     """Let a stream say of every change that it was made so many seconds earlier."""
 
     seconds: float
 
-    def fits(self, operation: str) -> bool:
-        return operation == "GetRecords"
-
-    async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        answer = await exchange.forward(exchange.body)
-        document = orjson.loads(answer.body)
-        for record in document.get("Records", ()):
-            record["dynamodb"]["ApproximateCreationDateTime"] -= self.seconds
-        return exchange.answer(Answer.of_dynamodb(answer.status, document))
+    def change(self, record: dict[str, Any]) -> None:
+        record["dynamodb"]["ApproximateCreationDateTime"] -= self.seconds
 
 
 @dataclass(frozen=True)
