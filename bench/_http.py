@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import urllib.request
 import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ class Reply:
     after: float = 0.0
 
 
+REPORT = "Report"
 Handler = Callable[[str, bytes], Reply]
 """Answers an operation, as the header `x-amz-target` names it, with its body. It is called within a running loop."""
 
@@ -41,6 +43,14 @@ def serving(make: Callable[..., Handler], *arguments: Any) -> Iterator[str]:  # 
     finally:
         server.terminate()
         server.join()
+
+
+def report(url: str) -> bytes:
+    """What the handler answers the operation `REPORT`, which is none of DynamoDB's."""
+    request = urllib.request.Request(url, data=b"{}", headers={"X-Amz-Target": REPORT})  # noqa: S310 - loopback
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - loopback
+        body: bytes = answer.read()
+    return body
 
 
 def _serve(ready: Connection[Any, Any], make: Callable[..., Handler], arguments: tuple[Any, ...]) -> None:

@@ -8,7 +8,6 @@ repeats.
 from __future__ import annotations
 
 import asyncio
-import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -18,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import xxhash
 
-from bench._http import Reply, serving
+from bench._http import REPORT, Reply, report, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _DESCRIBED = orjson.dumps({"Table": {"TableStatus": "ACTIVE"}})
-_REPORT = "Report"
 _TYPE = "com.amazonaws.dynamodb.v20120810#"
 _BETWEEN_ITEMS = b'}},{"PutRequest":{"Item":'
 _END = b"}}]}}"
@@ -75,9 +73,7 @@ class Sink:
 
     def report(self) -> Received:
         """What has come since the last report."""
-        request = urllib.request.Request(self.url, data=b"{}", headers={"X-Amz-Target": _REPORT})  # noqa: S310 - loopback
-        with urllib.request.urlopen(request) as answer:  # noqa: S310 - loopback
-            return Received(**orjson.loads(answer.read()))
+        return Received(**orjson.loads(report(self.url)))
 
 
 @contextmanager
@@ -160,7 +156,7 @@ class _Keeping:
 
     def __call__(self, operation: str, body: bytes) -> Reply:
         """DynamoDB's answer to an operation, or the report."""
-        if operation == _REPORT:
+        if operation == REPORT:
             return Reply(orjson.dumps(self._file.report()))
         if operation == "DescribeTable":
             return Reply(_DESCRIBED)
@@ -177,7 +173,7 @@ class _Adding:
 
     def __call__(self, operation: str, body: bytes) -> Reply:
         """DynamoDB's answer to an operation, or the report."""
-        if operation == _REPORT:
+        if operation == REPORT:
             return Reply(orjson.dumps(self._tally.report()))
         if operation == "DescribeTable":
             return Reply(_DESCRIBED)

@@ -6,19 +6,17 @@ nobody else writes.
 
 from __future__ import annotations
 
-import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bench._http import Reply, serving
+from bench._http import REPORT, Reply, report, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_REPORT = "Report"
 _DESCRIBED = orjson.dumps({"Table": {"TableStatus": "ACTIVE"}})
 _KEY = ("PK", "SK")
 
@@ -31,9 +29,7 @@ class Held:
 
     def report(self) -> int:
         """How many items it holds."""
-        request = urllib.request.Request(self.url, data=b"{}", headers={"X-Amz-Target": _REPORT})  # noqa: S310 - loopback
-        with urllib.request.urlopen(request) as answer:  # noqa: S310 - loopback
-            return int(answer.read())
+        return int(report(self.url))
 
 
 @contextmanager
@@ -53,7 +49,7 @@ class _Table:
         """DynamoDB's answer to an operation."""
         if operation == "DescribeTable":
             return Reply(_DESCRIBED)
-        if operation == _REPORT:
+        if operation == REPORT:
             return Reply(orjson.dumps(len(self._items)))
         request = orjson.loads(body)
         match operation:
