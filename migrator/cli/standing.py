@@ -184,6 +184,11 @@ class Standing:
         """Whether nothing is left to be done."""
         return set(self.phases.values()) == {"complete"}
 
+    @property
+    def _enabling(self) -> str:
+        """The command that enables TTL by now."""
+        return "migrate complete" if self.complete else _WRITES
+
     def in_the_way(self) -> Iterator[str]:
         """What must be put right before anything else can be done."""
         yield from (f"source {source.name}: {source.problem}" for source in self.sources if source.problem)
@@ -206,13 +211,14 @@ class Standing:
             if each.plan.to != "dual_write":
                 yield from (f"{each.command}: {reason}" for gate in each.plan.closed for reason in gate.reasons)
         for table, left in self.ttl_due.items():
-            yield f"TTL of table {table} is not enabled; `{_WRITES}` does it{f' in {left:,.0f} s' if left else ''}"
+            when = f" in {left:,.0f} s" if left else ""
+            yield f"TTL of table {table} is not enabled; `{self._enabling}` does it{when}"
 
     def next_steps(self) -> Iterator[str]:
         """The commands that may be run now."""
         stages = {group.at.stage for group in self.groups}
         if any(not left for left in self.ttl_due.values()):
-            yield _WRITES
+            yield self._enabling
         if self.lost and "returning" not in stages:
             yield "migrate rollback"
         if "returning" in stages:

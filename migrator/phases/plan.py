@@ -90,8 +90,10 @@ async def planned(connection: Connection, model: Model, to: Phase, *, life: floa
     there = (to, percent, "open" if to == "write_target" else None)
     at = {each: _of(standings, each) for each in chosen}
     leaving = [each for each, now in at.items() if (now.phase, now.percent, now.stage) != there]
-    if terms.back and not terms.entities:
-        leaving = _furthest(leaving, standings, to)
+    if not terms.entities:
+        # Nothing leads out of `complete`: where others have a way before them, it is theirs that is meant.
+        leaving = [each for each in leaving if at[each].phase != "complete"] or leaving
+        leaving = _furthest(leaving, standings, to) if terms.back else leaving
     if not leaving:
         return Plan(to, (), percent=percent)
     gates = [_legal(leaving, standings, to, terms), *([] if terms.back else [_known(model, standings)])]
@@ -120,7 +122,7 @@ async def _gates(  # noqa: PLR0913 - what gates look at
         case "dual_write":
             return await dual_write.gates(connection, model, entering, life=life)
         case "read_target":
-            return await read_target.gates(connection, model, entering, terms)
+            return await read_target.gates(connection, model, entering, standings, terms)
         case "write_target":
             return await write_target.gates(connection, model, entering, standings, terms)
     return [complete.opened(entering, standings)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from migrator.mapping import entity_fingerprint
 from migrator.phases.evidence import captures_of, copied, declared, of_faults, table_of
 from migrator.phases.gate import Gate
-from migrator.postgres import catalog, pending, phases, proof
+from migrator.postgres import catalog, pending, proof
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,20 +22,27 @@ if TYPE_CHECKING:
 _PROMOTED: Final = "promoted"
 
 
-async def gates(connection: Connection, model: Model, entities: Sequence[Entity], terms: Terms) -> list[Gate]:
+async def gates(
+    connection: Connection,
+    model: Model,
+    entities: Sequence[Entity],
+    standings: Mapping[str, Standing],
+    terms: Terms,
+) -> list[Gate]:
     """The gates, as they are now. Nothing is changed: a session that only reads will do.
 
     Args:
         connection: a session on the source.
         model: the model.
         entities: those that enter the phase.
+        standings: where the model's entities are; what is complete needs no proof any more.
         terms: the bounds.
 
     Raises:
         SourceError: PostgreSQL cannot be reached.
     """
-    at = await phases.standings(connection, model.name)
-    living = [each for each in model.entities if each.name not in at or at[each.name].phase != "complete"]
+    ended = {name for name, at in standings.items() if at.phase == "complete"}
+    living = [each for each in model.entities if each.name not in ended]
     captures = await captures_of(connection, model, entities)
     return [
         await declared(connection, entities),

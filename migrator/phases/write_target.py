@@ -41,7 +41,7 @@ async def gates(
     """
     return [
         _read(entities, standings),
-        *await read_target.gates(connection, model, entities, terms),
+        *await read_target.gates(connection, model, entities, standings, terms),
         _invertible(entities, terms),
         _streamed(entities),
         await _rehearsed(connection, model, terms),

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.acceptance.test_return import customer
-from tests.acceptance.writing import WRITES, client, read, standing, written
+from tests.acceptance.writing import WRITES, client, read, stages, standing, written
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -65,5 +65,13 @@ def test_what_is_complete_does_not_keep_others_from_moving(read: Project) -> Non
     verified = read.here("verify", "--json").succeeded()
     (model,) = json.loads(verified.out)["models"]
     assert model["scope"]["not_verified"] == ["CUSTOMER is complete: its source is not kept up to date."]
-    read.here("switch", "writes", "--dry-run", "--entity", "ORDER").succeeded()
+    assert "to phase write_target, 1 entities" in read.here("switch", "writes", "--dry-run").succeeded().out
+    order = next(each for each in read.items() if each["SK"]["S"].startswith("ORDER#"))
+    client = read.dynamodb.client()
+    client.delete_item(TableName=read.table, Key={"PK": order["PK"], "SK": order["SK"]})
+    client.close()
+    read.here("verify", "--repair", "-y").succeeded()
+    assert order["SK"] in [each["SK"] for each in read.items()]
+    read.here("rollback", "-y").succeeded()
+    assert stages(read) == {("complete", None), ("dual_write", None)}
     assert "verification: equal" in read.here("status").succeeded().out

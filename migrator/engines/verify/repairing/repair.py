@@ -20,6 +20,7 @@ from migrator.engines.stores import live_table
 from migrator.engines.together import together
 from migrator.engines.verify.findings import MAX_LISTED, Verdict
 from migrator.engines.verify.judging.judge import BATCH, Judge
+from migrator.engines.verify.masters import masters_of
 from migrator.engines.verify.repairing.missed import Differing, Marker
 from migrator.engines.verify.repairing.resync import require_followed, whole_tables
 from migrator.errors import ConfigurationError, TargetError
@@ -105,6 +106,7 @@ async def repair(  # noqa: PLR0913 - what a run is made of
         control = await connect(stores.database_url, purpose="repair")
         stack.push_async_callback(control.close)
         await state.require(control)
+        entities = (await masters_of(control, model, entities)).entities
         await require_followed(control, model, entities)
         lookups = {entity.name: Lookup(entity, await live_table(control, entity)) for entity in entities}
         marker = await Marker.of(control, model, lookups)

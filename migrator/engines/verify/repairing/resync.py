@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from migrator.engines.verify.masters import masters_of
 from migrator.errors import GateError
 from migrator.postgres import capture, catalog, pending, phases, state, timelines
 from migrator.postgres.connection import connect
@@ -62,6 +63,7 @@ async def look(model: Model, entities: Sequence[Entity], stores: Stores, *, life
     connection = await connect(stores.database_url, purpose="verify")
     try:
         await state.require(connection)
+        entities = (await masters_of(connection, model, entities)).entities
         await require_followed(connection, model, entities)
         whole = whole_tables(model, entities)
         wanted = capture.wanted([model])
@@ -114,7 +116,9 @@ async def require_followed(connection: Connection, model: Model, entities: Seque
         GateError: they are not.
         SourceError: PostgreSQL cannot be reached.
     """
-    refused = await unfollowed(connection, model, entities)
+    standings = await phases.known(connection, model.name)
+    at = {entity.name: standings.get(entity.name, phases.Standing()) for entity in entities}
+    refused = {name: standing.phase for name, standing in at.items() if not standing.is_followed}
     if not refused:
         return
     copied = [entity.source_name for entity in entities if refused.get(entity.name) == "prepare"]
@@ -125,15 +129,8 @@ async def require_followed(connection: Connection, model: Model, entities: Seque
         "removed as well, `migrate switch dual-write`, then run this again."
         if copied
         else "See that `migrate relay` runs, which carries back what applications write to the target; what the source "
-        "refuses, `migrate status` names.",
+        "refuses, `migrate status` names. `migrate verify --repair TABLE...` repairs the tables of other entities.",
     )
-
-
-async def unfollowed(connection: Connection, model: Model, entities: Sequence[Entity]) -> dict[str, str]:
-    """The phases of those of these entities whose items are not written as PostgreSQL says."""
-    standings = await phases.known(connection, model.name)
-    at = {entity.name: standings.get(entity.name, phases.Standing()) for entity in entities}
-    return {name: standing.phase for name, standing in at.items() if not standing.is_followed}
 
 
 def whole_tables(model: Model, entities: Sequence[Entity]) -> list[Entity]:
