@@ -31,6 +31,8 @@ FENCE = re.compile(r"^( *)```(\w+)([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOT
 TITLE = re.compile(r'title="([^"]+)"')
 EXIT_CODE = re.compile(r"# exit code (\d+)$")
 SECONDS = 120
+MODULES = {"alembic": "alembic", "migrate": "migrator"}
+"""What is run for a command of one of these names: its module."""
 SHELL_ONLY = set("|&;<>$`*?~")
 """What a shell does something with, in an otherwise plain command."""
 
@@ -112,8 +114,8 @@ def emptied(dynamodb: DynamoDBStore) -> Iterator[DynamoDBStore]:
 def ran(text: str, directory: Path, environment: Mapping[str, str]) -> tuple[int, str]:
     """Run a command as a shell does; return its exit code and what it has shown."""
     words = shlex.split(text, comments=True)
-    if words[0] == "migrate" and not SHELL_ONLY.intersection(text):
-        done = preloaded.Command(words[1:], directory, environment, SECONDS).show()
+    if words[0] in MODULES and not SHELL_ONLY.intersection(text):
+        done = preloaded.Command([MODULES[words[0]], *words[1:]], directory, environment, SECONDS).show()
         return done.code, done.text
     ended = subprocess.run(
         ["/bin/sh", "-c", text],

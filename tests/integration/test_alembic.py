@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,10 +16,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from alembic import command
 from mappings.miyabi.schema import metadata
+from tests.support.preloaded import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.support.preloaded import Ended
     from tests.support.stores import Database
 
 ROOT = Path(__file__).parents[2]
@@ -30,29 +30,23 @@ INI = ROOT / "alembic.ini"
 _T = TypeVar("_T")
 
 
-def alembic(*arguments: str, directory: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+def alembic(*arguments: str, directory: Path = ROOT, **environment: str) -> Ended:
     """Run the command in a directory, by default the checkout, with nothing ambient but what `environment` adds."""
-    return subprocess.run(
-        [sys.executable, "-m", "alembic", "--config", str(INI), *arguments],
-        cwd=directory,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return Command(
+        ["alembic", "--config", str(INI), *arguments], directory, {**os.environ, **environment}, seconds=120
+    ).run()
 
 
 def succeeds(database: Database, *arguments: str) -> str:
     done = alembic(*arguments, DATABASE_URL=database.url)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+    assert done.code == 0, done.err
+    return done.out + done.err
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> str:
+def refused(done: Ended) -> str:
     """The one line that a failed command says."""
-    assert done.returncode != 0
-    lines = (done.stdout + done.stderr).strip().splitlines()
+    assert done.code != 0
+    lines = (done.out + done.err).strip().splitlines()
     assert len(lines) == 1, lines
     assert lines[0].startswith("FAILED: ")
     return lines[0]
@@ -102,9 +96,9 @@ async def test_a_schema_that_differs_from_its_declaration_is_found(database: Dat
 
     await run(database, change)
     done = alembic("check", DATABASE_URL=database.url)
-    assert done.returncode != 0
-    assert "email" in done.stdout + done.stderr
-    assert "ix_tasks_user_id" in done.stdout + done.stderr
+    assert done.code != 0
+    assert "email" in done.out + done.err
+    assert "ix_tasks_user_id" in done.out + done.err
 
 
 async def test_the_schema_of_the_toolkit_is_left_alone(database: Database) -> None:
@@ -118,10 +112,10 @@ async def test_the_schema_of_the_toolkit_is_left_alone(database: Database) -> No
 
 async def test_the_statements_can_be_printed_and_run_by_hand(database: Database) -> None:
     done = alembic("upgrade", "head", "--sql", DATABASE_URL="postgresql://127.0.0.1:1/nowhere")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     connection = await asyncpg.connect(database.url)
     try:
-        await connection.execute(done.stdout)
+        await connection.execute(done.out)
     finally:
         await connection.close()
     assert await run(database, differences) == []
@@ -145,7 +139,7 @@ async def test_a_url_on_the_command_line_is_read_as_users_write_it_and_comes_fir
     url = database.url.replace("postgresql://", "postgresql+psycopg://")
     url += "&sslmode=prefer" if "?" in url else "?sslmode=prefer"
     done = alembic("-x", f"url={url}", "upgrade", "head", DATABASE_URL="postgresql://127.0.0.1:1/nowhere")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert await run(database, tables) == {*metadata.tables, "alembic_version"}
 
 
@@ -155,9 +149,9 @@ async def test_a_table_that_is_in_the_way_stops_everything(database: Database) -
 
     await run(database, obstruct)
     done = alembic("upgrade", "head", DATABASE_URL=database.url)
-    assert done.returncode != 0
-    assert 'relation "execution_logs" already exists' in done.stdout
-    assert "Traceback" not in done.stderr
+    assert done.code != 0
+    assert 'relation "execution_logs" already exists' in done.out
+    assert "Traceback" not in done.err
     assert await run(database, tables) == {"execution_logs"}
 
 

@@ -225,7 +225,7 @@ class Life:
 
     async def _run(self, *arguments: str, seconds: float) -> Shown | None:
         """Run a command once; None: it was killed before its end."""
-        command = Command(arguments, ROOT, {**ambient(), **self.environment}, seconds)
+        command = Command(["migrator", *arguments], ROOT, {**ambient(), **self.environment}, seconds)
         try:
             return await asyncio.to_thread(command.show)
         except TimeoutError:

@@ -131,9 +131,9 @@ class Shown:
 
 @dataclass(frozen=True)
 class Command:
-    """What `migrate` is given. After `seconds` it is killed."""
+    """A module with its arguments, which is killed after `seconds`."""
 
-    arguments: Sequence[str]
+    program: Sequence[str]
     directory: Path
     environment: Mapping[str, str]
     seconds: float
@@ -161,7 +161,7 @@ class Command:
         with tempfile.TemporaryFile() as given:
             given.write(self.stdin.encode())
             given.seek(0)
-            forked = start(["migrator", *self.arguments], self.directory, self.environment, [given, out, err])
+            forked = start(self.program, self.directory, self.environment, [given, out, err])
         try:
             return forked.wait(self.seconds)
         except TimeoutError:
@@ -283,6 +283,8 @@ def _become(task: Mapping[str, Any], streams: list[int]) -> NoReturn:
     # As the interpreter does when it ends.
     threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
     atexit._run_exitfuncs()  # noqa: SLF001
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # Those that were there may have been kept by what was imported while they were.
+    for kept in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if kept is not None:
+            kept.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))  # the rest is of the one it was forked from

@@ -181,7 +181,7 @@ class Project:
 
     def migrate(self, *arguments: str, stdin: str | None = None) -> Done:
         """Run `migrate` to its end, in a process of its own."""
-        ended = Command(arguments, self.directory, self.environment, SECONDS, stdin or "").run()
+        ended = Command(["migrator", *arguments], self.directory, self.environment, SECONDS, stdin or "").run()
         see_that_it_is_as_published(arguments, ended.code, ended.out)
         return Done(ended.code, ended.out, ended.err)
 
