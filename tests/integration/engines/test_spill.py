@@ -65,7 +65,7 @@ def alike(one: list[Mismatch], other: list[Mismatch]) -> bool:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_number_of_partitions_changes_nothing(tmp_path: Path, seed: int) -> None:
-    sides = lines(seed, 20_000)
+    sides = lines(seed, 5_000)
     found = [joined(tmp_path, expected, sides) for expected in EXPECTED]
     assert {mismatch.key for mismatch in found[0]} == mismatched(sides)
     assert all(alike(found[0], other) for other in found[1:])
@@ -74,7 +74,7 @@ def test_the_number_of_partitions_changes_nothing(tmp_path: Path, seed: int) -> 
 
 def test_more_lines_than_were_expected_are_divided_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The planner's figures may be far too low: what is joined at once has a bound all the same."""
-    sides = lines(4, 20_000)
+    sides = lines(4, 5_000)
     found = joined(tmp_path, 10, sides)
     monkeypatch.setattr(spill_of_verify, "_JOINED_BYTES", 4_000)
     largest = 0
@@ -97,7 +97,7 @@ def test_lines_of_one_key_can_be_divided_no_further(tmp_path: Path, monkeypatch:
 
 
 def test_lines_of_several_processes_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sides = lines(5, 20_000)
+    sides = lines(5, 5_000)
     with Spill(100_000, tmp_path) as spill:
         for pid in (1, 2, 3):
             monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
