@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import coverage
@@ -35,15 +35,34 @@ except ValueError as error:
     raise pytest.UsageError(str(error)) from error
 
 
+FIRST = "gw0"
+"""The name that pytest-xdist gives the first of its workers."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import the tests, and all that they import, without coverage in all workers but the first: it does the same."""
+    with measured(yes=os.environ.get("PYTEST_XDIST_WORKER", FIRST) == FIRST):
+        return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Run tests that are long for what they compute, and that cover nothing which others do not, without coverage."""
-    measuring = coverage.Coverage.current() if item.get_closest_marker("uncovered") else None
-    if measuring is None:
+    with measured(yes=item.get_closest_marker("uncovered") is None):
         return (yield)
+
+
+@contextmanager
+def measured(*, yes: bool) -> Iterator[None]:
+    """Have coverage go on, or pause, until the block ends."""
+    measuring = None if yes else coverage.Coverage.current()
+    if measuring is None:
+        yield
+        return
     measuring.stop()
     try:
-        return (yield)
+        yield
     finally:
         measuring.start()
 
