@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.project import Project
+    from tests.support.stores import Database
 
 PASSWORD = "f4lse-and-secret"  # noqa: S105 - of a role made for one test
 
 
 @pytest.fixture
-def role(project: Project) -> Iterator[str]:
-    """A role that may log in and nothing else."""
+def role(postgres_server: Database) -> Iterator[str]:
+    """A role that may log in and nothing else; asked for before the database, which goes before it does."""
     name = f"clerk_{uuid.uuid4().hex}"
-    project.database.execute(f"create role {name} login password '{PASSWORD}'")
+    postgres_server.execute(f"create role {name} login password '{PASSWORD}'")
     yield name
-    project.database.execute(f"drop owned by {name}", f"drop role {name}")
+    postgres_server.execute(f"drop role {name}")
 
 
 def free_port() -> int:
@@ -42,7 +43,7 @@ def test_a_url_that_names_no_postgresql(prepared: Project, url: str) -> None:
     prepared.here("copy").succeeded()
 
 
-def test_a_wrong_password(prepared: Project, role: str) -> None:
+def test_a_wrong_password(role: str, prepared: Project) -> None:
     url = as_role(prepared.database.url, role, "wrong-and-secret")
     done = prepared.through(DATABASE_URL=url).migrate("copy").failed(4, "password is wrong", "check DATABASE_URL")
     assert "wrong-and-secret" not in done.err
@@ -61,7 +62,7 @@ def test_a_database_that_does_not_exist(prepared: Project) -> None:
     prepared.through(DATABASE_URL=url).migrate("status").failed(4, "no_such_database", "does not exist")
 
 
-def test_a_role_that_may_not_read(prepared: Project, role: str) -> None:
+def test_a_role_that_may_not_read(role: str, prepared: Project) -> None:
     everything = "select, insert, update, delete on all tables in schema migrator"
     prepared.database.execute(f"grant usage on schema migrator to {role}", f"grant {everything} to {role}")
     as_clerk = prepared.through(DATABASE_URL=as_role(prepared.database.url, role, PASSWORD))
@@ -73,7 +74,7 @@ def test_a_role_that_may_not_read(prepared: Project, role: str) -> None:
     as_clerk.here("verify").succeeded()
 
 
-def test_a_role_that_may_not_create_the_toolkits_schema(project: Project, role: str) -> None:
+def test_a_role_that_may_not_create_the_toolkits_schema(role: str, project: Project) -> None:
     project.database.execute(f"grant select on customers, orders to {role}")
     as_clerk = project.through(DATABASE_URL=as_role(project.database.url, role, PASSWORD))
     name = urlsplit(project.database.url).path[1:]
@@ -83,7 +84,7 @@ def test_a_role_that_may_not_create_the_toolkits_schema(project: Project, role: 
     as_clerk.here("prepare").succeeded()
 
 
-def test_a_source_that_takes_no_writes(prepared: Project, role: str) -> None:
+def test_a_source_that_takes_no_writes(role: str, prepared: Project) -> None:
     """A hot standby says the same in other words; it needs a second server, and is left to the tests of the edge."""
     prepared.database.execute(
         f"alter role {role} set default_transaction_read_only = on",

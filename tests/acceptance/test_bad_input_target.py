@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.support.faults import Exchange
     from tests.support.project import Project
+    from tests.support.stores import DynamoDBStore
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Creating:
 
 
 @pytest.fixture
-def proxy(project: Project) -> Iterator[FaultProxy]:
-    with FaultProxy(project.dynamodb.endpoint_url) as started:
+def proxy(dynamodb: DynamoDBStore) -> Iterator[FaultProxy]:
+    with FaultProxy(dynamodb.endpoint_url) as started:
         yield started
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.project import Project
     from tests.support.started import Started
+    from tests.support.stores import DynamoDBStore
 
 SECONDS = 30
 SMALL_FILES = ("sh", "-c", 'ulimit -f 200; exec "$@"', "sh")
@@ -28,8 +29,8 @@ SMALL_FILES = ("sh", "-c", 'ulimit -f 200; exec "$@"', "sh")
 
 
 @pytest.fixture
-def proxy(project: Project) -> Iterator[FaultProxy]:
-    with FaultProxy(project.dynamodb.endpoint_url) as started:
+def proxy(dynamodb: DynamoDBStore) -> Iterator[FaultProxy]:
+    with FaultProxy(dynamodb.endpoint_url) as started:
         yield started
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
 import asyncpg
 import boto3
@@ -264,7 +263,7 @@ def migration(
     model = renamed(mappings.MODEL, store.table_name(mappings.MODEL.name))
     (table,) = model.tables
     create(store, table)
-    with new_database(server, urlsplit(template.url).path.removeprefix("/")) as database:
+    with new_database(server, template) as database:
         prepared = Migration(model, mappings.__name__, database, store)
         for name, value in prepared.variables.items():
             environ.setenv(name, value)

@@ -137,10 +137,9 @@ class Project:
 
     @classmethod
     def new(cls, directory: Path, database: Database, dynamodb: DynamoDBStore) -> Project:
-        """Write a project, and create its tables in the source."""
+        """Write a project into a directory."""
         (directory / "migrator.toml").write_text('mappings = "shop"\n')
         (directory / "shop.py").write_text(SHOP.format(table=dynamodb.table_name("shop")))
-        database.execute(TABLES)
         environment = {**os.environ, **database.environment(), **dynamodb.environment(), "PYTHONPATH": str(ROOT)}
         return cls(directory, database, dynamodb, environment)
 
@@ -170,7 +169,11 @@ class Project:
 
     def prepare(self) -> None:
         """What `migrate prepare` does, without a process."""
-        asyncio.run(_install(self.database.url))
+        install(self.database)
+        self.prepare_target()
+
+    def prepare_target(self) -> None:
+        """As much of it as is done in the target."""
         (table,) = self.model.tables
         with closing(control.connect(session_of(self.dynamodb))) as client:
             admin.apply(client, table, admin.plan(client, table))
@@ -208,6 +211,11 @@ class Project:
         found = [dict(item) for page in pages for item in page["Items"]]
         client.close()
         return found
+
+
+def install(database: Database) -> None:
+    """Install the toolkit's own schema."""
+    asyncio.run(_install(database.url))
 
 
 async def _install(url: str) -> None:

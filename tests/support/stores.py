@@ -50,6 +50,10 @@ class Database:
 
     url: str
 
+    @property
+    def name(self) -> str:
+        return urlsplit(self.url).path.removeprefix("/")
+
     def sibling(self, name: str) -> Database:
         """Return the database of that name on the same server."""
         return Database(urlunsplit(urlsplit(self.url)._replace(path=f"/{name}")))
@@ -101,12 +105,13 @@ class DynamoDBStore(DynamoDBEndpoint):
 
 
 @contextmanager
-def new_database(server: Database, template: str = "template0") -> Iterator[Database]:
+def new_database(server: Database, template: Database | None = None) -> Iterator[Database]:
     """Yield a copy of a database on `server`, by default an empty one, dropped afterwards with all its connections."""
+    copied = "template0" if template is None else template.name
     name = f"test_{uuid.uuid4().hex}"
     # Files in memory are copied in half the time that it takes to write them to the log as well.
     strategy = "strategy file_copy" if str(_MEMORY) in server.url else ""
-    server.execute(f'create database "{name}" template "{template}" {strategy}')
+    server.execute(f'create database "{name}" template "{copied}" {strategy}')
     try:
         yield server.sibling(name)
     finally:
