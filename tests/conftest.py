@@ -47,8 +47,11 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Run tests that are long for what they compute, and that cover nothing which others do not, without coverage."""
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run tests that are long for what they compute, and that cover nothing which others do not, without coverage.
+
+    So are the fixtures that are set up for them.
+    """
     with measured(yes=item.get_closest_marker("uncovered") is None):
         return (yield)
 
