@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.acceptance.test_return import customer
 from tests.acceptance.writing import WRITES, client, read, stages, standing, written
 
@@ -28,6 +30,7 @@ def test_what_is_not_carried_back_is_told_with_what_carries_it(written: Project,
     written.here("verify").succeeded()
 
 
+@pytest.mark.uncovered
 def test_what_a_relay_carries_back_meanwhile_is_no_difference(written: Project, client: DynamoDBClient) -> None:
     with written.start("relay") as relay:
         try:

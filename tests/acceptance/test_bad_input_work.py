@@ -59,6 +59,7 @@ def interrupt(process: Started) -> None:
     assert "Traceback" not in shown
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_in_a_copy(prepared: Project, proxy: FaultProxy, workers: str) -> None:
     with stalled(prepared, proxy, "BatchWriteItem", "copy", "--workers", workers) as process:

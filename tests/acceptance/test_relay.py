@@ -72,6 +72,7 @@ def test_what_changes_is_carried_over(followed: Project) -> None:
     assert drained(followed)["settled"] == 0
 
 
+@pytest.mark.uncovered
 def test_changes_of_one_table(followed: Project) -> None:
     followed.database.execute(*CHANGES)
     followed.here("relay", "customers", "--until-empty", "--batch", "7").succeeded()
@@ -83,6 +84,7 @@ def test_before_the_phase_is_moved(prepared: Project) -> None:
     captured(prepared).migrate("relay").failed(8, "changes of CUSTOMER, ORDER are not followed", "migrate switch dual-")
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_stopped_it_settles_what_is_under_way(followed: Project, sent: signal.Signals, code: int) -> None:
     followed.database.execute(*CHANGES)
@@ -103,6 +105,7 @@ def test_stopped_it_settles_what_is_under_way(followed: Project, sent: signal.Si
     followed.here("verify").succeeded()
 
 
+@pytest.mark.uncovered
 def test_killed_it_loses_nothing(followed: Project) -> None:
     followed.database.execute(*CHANGES)
     with FaultProxy(followed.dynamodb.endpoint_url) as proxy:
@@ -118,6 +121,7 @@ def test_killed_it_loses_nothing(followed: Project) -> None:
     followed.here("verify").succeeded()
 
 
+@pytest.mark.uncovered
 def test_stores_that_go_away_are_waited_for(followed: Project) -> None:
     with FaultProxy(followed.dynamodb.endpoint_url) as proxy:
         behind = followed.through(AWS_ENDPOINT_URL=proxy.endpoint_url, MIGRATOR_REQUEST_SECONDS="0.5")
@@ -143,6 +147,7 @@ def test_a_target_that_is_away_from_the_start_is_named(followed: Project) -> Non
     away.migrate("relay").failed(6, "127.0.0.1:9")
 
 
+@pytest.mark.uncovered
 def test_what_cannot_be_carried_over_is_set_aside_until_it_is_corrected(followed: Project) -> None:
     followed.database.execute(f"update orders set {UNFIT} where number = 'o-7'", *CHANGES)  # noqa: S608 - no input's
     done = followed.here("relay", "--until-empty")
@@ -159,6 +164,7 @@ def test_what_cannot_be_carried_over_is_set_aside_until_it_is_corrected(followed
     followed.here("verify").succeeded()
 
 
+@pytest.mark.uncovered
 def test_a_row_that_a_copy_has_set_aside_is_carried_over_when_it_is_corrected(prepared: Project) -> None:
     prepared.database.execute(f"update orders set {UNFIT} where number = 'o-7'")  # noqa: S608 - no input's
     project = captured(prepared)
@@ -170,6 +176,7 @@ def test_a_row_that_a_copy_has_set_aside_is_carried_over_when_it_is_corrected(pr
     project.here("verify").succeeded()
 
 
+@pytest.mark.uncovered
 def test_a_table_that_is_truncated_waits_for_more_than_a_relay(followed: Project) -> None:
     followed.database.execute("truncate orders", CHANGES[0])
     done = followed.here("relay", "--until-empty")
@@ -180,6 +187,7 @@ def test_a_table_that_is_truncated_waits_for_more_than_a_relay(followed: Project
     followed.here("verify", "customers").succeeded()
 
 
+@pytest.mark.uncovered
 def test_a_source_that_is_no_longer_what_the_mapping_declares(followed: Project) -> None:
     followed.database.execute(*CHANGES, "alter table orders drop column expires")
     waiting = marks(followed)["waiting"]

@@ -64,6 +64,7 @@ def carried(project: Project) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.uncovered
 def test_what_is_written_in_dynamodb_is_carried_back(followed: Project) -> None:
     assert carried(followed)["seconds"] == 0
     followed.database.execute(OPEN)
@@ -86,6 +87,7 @@ def test_what_the_source_refuses_is_told(followed: Project) -> None:
     assert carried(followed)["refused"] == 0
 
 
+@pytest.mark.uncovered
 def test_an_hour_late_is_an_alarm(followed: Project) -> None:
     followed.database.execute(OPEN)
     put(followed, (900, "Bob"))
@@ -128,6 +130,7 @@ def test_a_stream_that_is_off_is_told(followed: Project) -> None:
     followed.here("relay").failed(6, "is another one than was read", "nothing is lost", "next: `migrate rollback`")
 
 
+@pytest.mark.uncovered
 def test_a_relay_goes_by_the_phases_as_they_move(followed: Project) -> None:
     with followed.start("relay", "--json") as process:
         followed.database.execute("update customers set name = 'Ann' where id = 1")
@@ -144,6 +147,7 @@ def test_a_relay_goes_by_the_phases_as_they_move(followed: Project) -> None:
     assert (model["settled"], model["carried_back"]["applied"]) == (2, 1)
 
 
+@pytest.mark.uncovered
 def test_killed_it_loses_nothing(followed: Project) -> None:
     followed.database.execute(OPEN)
     put(followed, *((number, f"name {number}") for number in range(901, 931)))

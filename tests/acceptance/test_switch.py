@@ -38,6 +38,7 @@ def standing(project: Project) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.uncovered
 def test_there_and_back_and_there(prepared: Project) -> None:
     project = captured(prepared)
     project.here("copy").succeeded()
@@ -112,6 +113,7 @@ def test_requests_of_a_copy_that_may_still_arrive(prepared: Project) -> None:
     assert "until no request of a copy can arrive any more" in waited.err
 
 
+@pytest.mark.uncovered
 def test_a_killed_copy_counts_as_one_that_ended(prepared: Project) -> None:
     quick = captured(prepared)
     project = quick.through(MIGRATOR_SIGNATURE_SECONDS="600")
@@ -177,6 +179,7 @@ def test_it_is_asked_for(prepared: Project) -> None:
     project.here("switch", "backwards").failed(2, "Invalid value for", "migrate switch --help")
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("command", [MOVE, ("rollback", "-y")], ids=" ".join)
 def test_killed_in_the_middle_it_has_moved_everything_or_nothing(prepared: Project, command: tuple[str, ...]) -> None:
     """The move waits for a snapshot that is under way; there it is killed."""

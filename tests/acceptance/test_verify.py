@@ -46,6 +46,7 @@ def test_equal_stores_are_0(copied: Project) -> None:
     assert (code, "target and source are equal" in shown) == (0, True)
 
 
+@pytest.mark.uncovered
 def test_differences_are_named_and_3(copied: Project) -> None:
     with closing(copied.dynamodb.client()) as client:
         corrupt(client, copied.table)
@@ -115,6 +116,7 @@ def test_only_the_tables_that_are_named(copied: Project) -> None:
     assert [difference["verdict"] for difference in model["differences"]] == ["missing"]
 
 
+@pytest.mark.uncovered
 def test_of_many_differences_the_first_are_shown(prepared: Project) -> None:
     done = prepared.here("verify")
     assert done.code == 3

@@ -131,6 +131,7 @@ def test_two_take_turns(copied: Project) -> None:
     assert history(copied) == []
 
 
+@pytest.mark.uncovered
 def test_a_target_that_is_away_for_a_while_is_survived_and_told_of(copied: Project) -> None:
     with Webhook() as hook, FaultProxy(copied.dynamodb.endpoint_url) as proxy:
         behind = copied.through(AWS_ENDPOINT_URL=proxy.endpoint_url, MIGRATOR_WEBHOOK_URL=hook.url)
@@ -206,6 +207,7 @@ def test_one_that_cannot_begin_is_told_of_too(project: Project) -> None:
     ]
 
 
+@pytest.mark.uncovered
 def test_a_repair_closes_what_was_found(prepared: Project) -> None:
     project = following(prepared)
     with closing(project.dynamodb.client()) as client:

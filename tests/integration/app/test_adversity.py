@@ -7,6 +7,7 @@ from dataclasses import replace
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+import pytest
 import sqlalchemy as sa
 
 from migrator.postgres import pending
@@ -14,13 +15,12 @@ from tests.integration.app.application import LIMITS, Application, until
 from tests.support.faults import Cut, Delay, Late, Stall, server_error, throttle
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.support.fault_proxy import FaultProxy
 
 HASTY = replace(LIMITS, attempt=0.5, failures=2)
 
 
+@pytest.mark.uncovered
 def test_a_target_that_fails_now_and_then_loses_nothing(app: Application, proxy: FaultProxy) -> None:
     for fault, rate in (
         (throttle(), 0.1),
@@ -156,6 +156,7 @@ def test_a_full_queue_leaves_rows_to_the_relay(app: Application, proxy: FaultPro
     assert app.waiting() == 3
 
 
+@pytest.mark.uncovered
 def test_twenty_threads(app: Application) -> None:
     def commits(thread: int) -> None:
         for number in range(10):

@@ -212,6 +212,7 @@ def test_a_user_and_its_membership_are_written_together(app: Application) -> Non
     assert app.differing() == []
 
 
+@pytest.mark.uncovered
 def test_pages_are_read_as_they_are_taken_and_what_is_gone_is_passed_over(app: Application, proxy: FaultProxy) -> None:
     move(app, "read_target", 100)
     with routed(app, endpoint_url=proxy.endpoint_url) as router:

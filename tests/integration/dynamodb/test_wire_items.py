@@ -102,6 +102,7 @@ async def test_an_item_that_is_no_json_stops_no_other(target: Target) -> None:
         assert by_key(await read_all(client, target.table.name)) == by_key(ITEMS[:10])
 
 
+@pytest.mark.uncovered
 async def test_every_item_arrives_through_throttling_faults_and_cut_connections(
     behind_proxy: Target, proxy: FaultProxy
 ) -> None:

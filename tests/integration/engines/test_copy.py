@@ -39,6 +39,7 @@ class Heard(copy.Silent):
         self.pages.append(page)
 
 
+@pytest.mark.uncovered
 async def test_every_row_becomes_its_items(miyabi: Migration) -> None:
     heard = Heard()
     outcome = await miyabi.copy(listener=heard)
@@ -50,6 +51,7 @@ async def test_every_row_becomes_its_items(miyabi: Migration) -> None:
     assert not outcome.followed
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_write_units_stay_under_the_limit(miyabi: Migration, workers: int) -> None:
     """Two processes share the limit, and write the same items as one."""
@@ -63,6 +65,7 @@ async def test_write_units_stay_under_the_limit(miyabi: Migration, workers: int)
     assert await miyabi.actual() == await miyabi.expected()
 
 
+@pytest.mark.uncovered
 async def test_a_finished_copy_sends_nothing_more(behind_proxy: Migration, proxy: FaultProxy) -> None:
     await behind_proxy.copy()
     sent, heard = proxy.seen["BatchWriteItem"], Heard()
@@ -74,6 +77,7 @@ async def test_a_finished_copy_sends_nothing_more(behind_proxy: Migration, proxy
     assert all(plan.finished for plan in plans)
 
 
+@pytest.mark.uncovered
 async def test_restart_begins_anew(miyabi: Migration) -> None:
     await miyabi.copy("users", "tasks")
     lost, *others = miyabi.items()
@@ -98,6 +102,7 @@ async def test_only_the_named_tables_are_copied(miyabi: Migration) -> None:
         await miyabi.copy("user")
 
 
+@pytest.mark.uncovered
 async def test_rows_past_their_expiry_are_left_out(miyabi: Migration) -> None:
     async with miyabi.session() as session:
         await session.execute(
@@ -132,6 +137,7 @@ async def test_a_table_of_one_row_is_copied_by_two_workers(miyabi: Migration) ->
     assert len(miyabi.items()) == 1
 
 
+@pytest.mark.uncovered
 async def test_a_large_table_is_copied_in_ranges(narrow: Migration) -> None:
     async with narrow.session() as session:
         # Dense and sparse keys, negative ones too: ranges hold about as many rows, not as many numbers.
@@ -150,6 +156,7 @@ async def test_a_large_table_is_copied_in_ranges(narrow: Migration) -> None:
     assert await narrow.actual() == await narrow.expected()
 
 
+@pytest.mark.uncovered
 async def test_progress_made_under_another_mapping_is_refused(miyabi: Migration) -> None:
     await miyabi.copy("tasks", "users")
     task = replace(miyabi.entity("TASK"), null=NULL)

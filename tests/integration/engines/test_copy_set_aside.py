@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
+import pytest
 
 from migrator.engines import copy
 from migrator.engines.verify import Verdict
@@ -127,6 +128,7 @@ async def test_corrected_rows_are_taken_up_by_the_next_copy(miyabi: Migration) -
     assert (await miyabi.verify()).clean
 
 
+@pytest.mark.uncovered
 async def test_restart_forgets_what_was_set_aside_and_finds_it_again(miyabi: Migration) -> None:
     await make_unfit(miyabi)
     await miyabi.copy()
@@ -153,6 +155,7 @@ class RefuseKey:
         return exchange.answer(await exchange.forward(exchange.body))
 
 
+@pytest.mark.uncovered
 async def test_a_row_whose_item_dynamodb_refuses_is_set_aside(behind_proxy: Migration, proxy: FaultProxy) -> None:
     execution = behind_proxy.entity("AGENT_EXECUTION")
     row = (await behind_proxy.rows(execution))[3]

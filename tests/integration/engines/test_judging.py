@@ -154,6 +154,7 @@ async def test_a_change_of_the_transaction_that_switched_capture_off_and_on_is_k
     assert by_key(await followed.verify()) == {"1": None, "2": None}
 
 
+@pytest.mark.uncovered
 async def test_a_key_that_a_row_has_left_unmarked_is_known_by_the_row(copied: Migration) -> None:
     await follow(copied)
     await change(

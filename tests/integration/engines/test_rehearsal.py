@@ -23,6 +23,7 @@ async def follow(migration: Migration) -> None:
         await session.close()
 
 
+@pytest.mark.uncovered
 async def test_every_entity_of_the_reference_comes_back(copied: Migration) -> None:
     await follow(copied)
     found = await rehearse(copied.model, copied.stores, sample=60)

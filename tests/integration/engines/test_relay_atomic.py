@@ -38,6 +38,7 @@ async def atomic(miyabi: Migration) -> Migration:
     return migration
 
 
+@pytest.mark.uncovered
 async def test_keys_move_in_one_request(atomic: Migration, proxy: FaultProxy) -> None:
     await change(
         atomic,

@@ -82,6 +82,7 @@ def saved(directory: Path, processes: int = 1) -> bool:
     return len(kept(directory, "*/progress-*")) >= processes
 
 
+@pytest.mark.uncovered
 async def test_one_that_was_killed_while_it_read_goes_on(
     behind_proxy: Migration, proxy: FaultProxy, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ async def test_several_processes_find_what_one_does(copied: Migration) -> None:
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.uncovered
 async def test_a_large_table_is_read_by_all_workers(narrow: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
     """In ranges that hold as many rows each, however skewed the keys are."""
     async with narrow.session() as session:

@@ -79,6 +79,7 @@ async def carry(connection: Connection, client: Client, entity: Entity, same: st
     return await differences(connection, entity, table, {"value": same})
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_a_value_comes_back_under_either_null_policy(
     connection: Connection, client: Client, target: Target, case: Case

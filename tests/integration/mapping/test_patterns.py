@@ -210,6 +210,7 @@ def test_the_patterns_of_the_reference_are_declared() -> None:
     assert {pattern.id for pattern in MODEL.patterns} == QUESTIONS.keys()
 
 
+@pytest.mark.uncovered
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("declared", MODEL.patterns, ids=lambda pattern: pattern.id)
 async def test_dynamodb_answers_as_postgresql_does(stores: Stores, declared: Pattern) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from migrator.mapping import Entity
 
 
+@pytest.mark.uncovered
 @QUICK
 @given(st.data())
 def test_paths_agree_on_any_row(data: st.DataObject) -> None:
@@ -23,6 +25,7 @@ def test_paths_agree_on_any_row(data: st.DataObject) -> None:
     check_paths_agree(entity, data.draw(st.lists(rows(entity, ordinary=False), min_size=1, max_size=4)))
 
 
+@pytest.mark.uncovered
 @QUICK
 @given(st.data())
 def test_ordinary_rows_leave_no_doubt(data: st.DataObject) -> None:
@@ -34,6 +37,7 @@ def test_ordinary_rows_leave_no_doubt(data: st.DataObject) -> None:
     check_paths_agree(entity, ordinary)
 
 
+@pytest.mark.uncovered
 @QUICK
 @given(st.data())
 def test_a_row_comes_back_from_its_items_and_their_keys_claim_it_alone(data: st.DataObject) -> None:
@@ -41,6 +45,7 @@ def test_a_row_comes_back_from_its_items_and_their_keys_claim_it_alone(data: st.
     check_way_back(entity, data.draw(rows(entity, ordinary=data.draw(st.booleans()))))
 
 
+@pytest.mark.uncovered
 @QUICK
 @given(entities())
 def test_lint_passes_what_works(entity: Entity) -> None:

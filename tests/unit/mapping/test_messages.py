@@ -41,6 +41,7 @@ def test_a_refusal_names_everything_and_says_what_to_do() -> None:
     assert failure.safe == "The row is unchanged in PostgreSQL, and no item was written for it."
 
 
+@pytest.mark.uncovered
 @QUICK
 @given(st.data())
 def test_no_value_of_a_row_is_in_a_message(data: st.DataObject) -> None:

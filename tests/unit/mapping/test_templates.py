@@ -62,6 +62,7 @@ def templates(draw: st.DrawFn, fields: tuple[str, ...], separators: tuple[str, .
     return text, chosen
 
 
+@pytest.mark.uncovered
 @QUICK
 @given(st.data())
 def test_a_text_gives_its_values_back(data: st.DataObject) -> None:
@@ -73,6 +74,7 @@ def test_a_text_gives_its_values_back(data: st.DataObject) -> None:
     assert key.parse(key.render(row)) == row
 
 
+@pytest.mark.uncovered
 @QUICK
 @given(st.data())
 def test_the_order_of_ordered_texts_is_that_of_the_values(data: st.DataObject) -> None:
