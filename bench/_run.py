@@ -1,6 +1,6 @@
 """One copy or verification in a process of its own, which tells what it and its workers have taken.
 
-It imports no more than the command does: its workers import it anew.
+It imports no more than the command does.
 
     python -m bench._run copy|verify DATABASE_URL ENDPOINT_URL WORKERS
 """
@@ -41,7 +41,7 @@ class Run:
         rows: of the source.
         items: that became of them.
         seconds: from beginning to end; the interpreter's own start is not in it.
-        cpu_seconds: of this process in that time, and of its workers from their start.
+        cpu_seconds: of this process in that time, and from their start of its workers and what they are forked from.
         resident: bytes of memory, at the peak of the process that had most.
         spilled: bytes on disk.
         apart: by how much of the time the first worker to end was ahead of the last.
@@ -93,21 +93,24 @@ class _Watch:
 
     def _look(self) -> None:
         now = time.monotonic()
-        for pid in (os.getpid(), *_workers()):
+        started = list(_started_by(os.getpid()))
+        workers = {worker for each in started for worker in _started_by(each)}
+        for pid in (os.getpid(), *started, *workers):
             resident = _peak(pid)
             self.resident = max(self.resident, resident)
-            if resident and pid != os.getpid():
+            if resident and pid in workers:
                 self.ended[pid] = now
 
 
-def _workers() -> Iterator[int]:
-    """The worker processes of this one."""
-    for task in Path("/proc/self/task").iterdir():
-        # A thread, or a worker, may end between the one look and the other.
-        with suppress(OSError):
-            for child in (task / "children").read_text().split():
-                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    yield int(child)
+def _started_by(pid: int) -> Iterator[int]:
+    """The processes that another has started to work: a run's starts one, and from that one the workers are forked."""
+    # A thread, or a process, may end between the one look and the other.
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                for child in (task / "children").read_text().split():
+                    if b"migrator.engines.workers" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        yield int(child)
 
 
 def _peak(pid: int) -> int:
@@ -159,7 +162,7 @@ def main(what: str, database_url: str, endpoint_url: str, workers: int) -> None:
 
 
 def _cpu_seconds() -> float:
-    """What this process and its workers have used; of the workers, those that have ended."""
+    """What this process has used, and those that it has started, and so on; of these, those that were waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 

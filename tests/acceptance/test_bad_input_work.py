@@ -73,11 +73,12 @@ def test_ctrl_c_in_a_copy(prepared: Project, proxy: FaultProxy, workers: str) ->
 
 
 def _children(pid: int) -> list[int]:
-    """The processes that this one has started."""
+    """The processes that this one has started, and those that they have."""
     tasks = Path(f"/proc/{pid}/task")
     if not tasks.is_dir():
         pytest.skip("this system does not tell which processes a process has started")
-    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    found = [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    return found + [each for child in found for each in _children(child)]
 
 
 def _runs(pid: int) -> bool:

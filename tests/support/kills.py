@@ -102,7 +102,8 @@ class Killer:
         connection: a session to see by where the copy stands.
         total: rows of the source.
         seed: of the moments and of the victims.
-        workers: processes of the runs, in turns. With more than one, a kill hits the copy itself or one of its workers.
+        workers: processes of the runs, in turns. With more than one, a kill hits the copy itself, a worker, or what
+            workers are forked from.
     """
 
     def __init__(

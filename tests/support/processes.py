@@ -7,54 +7,67 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WORKERS = "migrator.engines.workers"
 _PATIENCE_SECONDS = 20.0
 
 
 class Process(NamedTuple):
-    """A living process, and the words of its command line."""
+    """A living process, who started it, its group, and the words of its command line."""
 
     pid: int
+    parent: int
+    group: int
     command: str
 
 
 def members(group: int) -> list[Process]:
     """The living processes of a group; one that has ended and is not yet reaped is not among them."""
-    return list(_of_proc(group)) if sys.platform == "linux" else list(_of_ps(group))
+    return [process for process in _living() if process.group == group]
 
 
-def _of_proc(group: int) -> list[Process]:
-    found = []
+def _living() -> list[Process]:
+    return list(_of_proc()) if sys.platform == "linux" else list(_of_ps())
+
+
+def _of_proc() -> Iterator[Process]:
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             # pid (name) state parent group ...; the name may hold anything, parentheses too.
-            state, _, its_group, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
+            state, parent, group, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if int(its_group) == group and state not in {"Z", "X"}:
-            found.append(Process(int(entry.name), command))
-    return found
+        if state not in {"Z", "X"}:
+            yield Process(int(entry.name), int(parent), int(group), command)
 
 
-def _of_ps(group: int) -> list[Process]:
+def _of_ps() -> Iterator[Process]:
     shown = subprocess.run(
-        ["/bin/ps", "-A", "-o", "pid=,pgid=,state=,command="], check=True, capture_output=True, text=True
+        ["/bin/ps", "-A", "-o", "pid=,ppid=,pgid=,state=,command="], check=True, capture_output=True, text=True
     )
-    lines = (line.split(maxsplit=3) for line in shown.stdout.splitlines())
-    return [
-        Process(int(pid), command)
-        for pid, its_group, state, command in lines
-        if int(its_group) == group and not state.startswith("Z")
-    ]
+    for line in shown.stdout.splitlines():
+        pid, parent, group, state, command = line.split(maxsplit=4)
+        if not state.startswith("Z"):
+            yield Process(int(pid), int(parent), int(group), command)
 
 
 def workers(group: int) -> list[int]:
-    """The worker processes of a copy: what `multiprocessing` has started to work, not to keep books."""
-    return [pid for pid, command in members(group) if "spawn_main" in command]
+    """The worker processes of a command, and the one that they are forked from, whose command line is theirs."""
+    return [process.pid for process in members(group) if _WORKERS in process.command]
+
+
+def crew(parent: int) -> tuple[list[int], list[int]]:
+    """What a process has started to fork workers from, and the workers that were forked from it."""
+    processes = [process for process in _living() if _WORKERS in process.command]
+    started = [process.pid for process in processes if process.parent == parent]
+    return started, [process.pid for process in processes if process.parent in started]
 
 
 def gone(group: int) -> bool:
@@ -69,5 +82,5 @@ def gone(group: int) -> bool:
 
 def end(group: int) -> None:
     """Kill whatever is left of a group."""
-    for pid, _ in members(group):
-        os.kill(pid, 9)
+    for process in members(group):
+        os.kill(process.pid, 9)

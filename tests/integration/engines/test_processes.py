@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
 from migrator.engines.processes import Loss, share_out
 from migrator.errors import LockedError, MigratorError
+from tests.support import processes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from migrator.engines.processes import Foreman
 
 LOSS = Loss(safe="All is safe.", next_step="Begin again.")
@@ -67,46 +74,85 @@ class Killed:
         await asyncio.sleep(3600)
 
 
-class Waiting:
-    """Tells that it has begun, and does nothing more."""
+class Broken:
+    """Fails at its first task, for a reason that nobody foresaw; the others wait."""
 
     async def __call__(self, foreman: Foreman[str]) -> None:
-        foreman.tell("begun")
+        if await foreman.take(Name) is not None:
+            raise ZeroDivisionError("nobody foresaw it")
         await asyncio.sleep(3600)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-async def test_each_task_is_done_once(processes: int) -> None:
+class Waiting:
+    """Tells that it has begun, and does nothing more."""
+
+    async def __call__(self, foreman: Foreman[int]) -> None:
+        foreman.tell(os.getpid())
+        await asyncio.sleep(3600)
+
+
+class Surroundings:
+    """Tells what it finds around it."""
+
+    async def __call__(self, foreman: Foreman[object]) -> None:
+        foreman.tell((os.environ.get("AWS_SECRET_ACCESS_KEY"), sys.path, Path.cwd(), sys.stdin.read()))
+
+
+@contextmanager
+def group_at_work() -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """Two workers and their parent, which leads a group; and what it prints: a line for each that has begun."""
+    program = (
+        "import asyncio\n"
+        "from tests.integration.engines.test_processes import LOSS, Waiting, share_out\n"
+        "asyncio.run(share_out(Waiting(), 2, [], lambda pid: print(pid, flush=True), LOSS))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    ) as parent:
+        assert parent.stdout is not None
+        try:
+            yield parent, parent.stdout
+        finally:
+            processes.end(parent.pid)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_each_task_is_done_once(count: int) -> None:
     sums = [Sum(number, 1000) for number in range(500)]
     told: list[tuple[int, str]] = []
-    done = await share_out(Counting(), processes, [*sums, Name("abc"), Name("def")], told.append, LOSS)
-    assert len(done) == processes
+    done = await share_out(Counting(), count, [*sums, Name("abc"), Name("def")], told.append, LOSS)
+    assert len(done) == count
     assert sum(done) == len(told) == 502
     assert sorted(text for _, text in told) == sorted(["cba", "fed", *(str(1000 + number) for number in range(500))])
     pids = {pid for pid, _ in told}
-    assert (pids == {os.getpid()}) is (processes == 1)
-    assert multiprocessing.active_children() == []
+    assert (pids == {os.getpid()}) is (count == 1)
+    assert processes.crew(os.getpid()) == ([], [])
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-async def test_a_failure_is_raised_as_it_was(processes: int) -> None:
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_failure_is_raised_as_it_was(count: int) -> None:
     with pytest.raises(LockedError, match="another one has it") as caught:
-        await share_out(Failing(), processes, [Name("abc")], print, LOSS)
+        await share_out(Failing(), count, [Name("abc")], print, LOSS)
     assert (caught.value.safe, caught.value.next_step) == ("nothing is lost", "wait")
-    assert multiprocessing.active_children() == []
+    assert processes.crew(os.getpid()) == ([], [])
 
 
 async def test_a_worker_that_is_killed_ends_the_work() -> None:
     with pytest.raises(MigratorError, match=r"a worker \(pid \d+\) ended with -9 before its work was done") as caught:
         await share_out(Killed(), 3, [Name("abc")], print, LOSS)
     assert (caught.value.safe, caught.value.next_step, caught.value.exit_code) == (LOSS.safe, LOSS.next_step, 1)
-    assert multiprocessing.active_children() == []
+    assert processes.crew(os.getpid()) == ([], [])
 
 
 async def test_work_that_is_cancelled_leaves_no_process() -> None:
     loop, begun = asyncio.get_running_loop(), asyncio.Semaphore(0)
 
-    def told(_: str) -> None:
+    def told(_: int) -> None:
         loop.call_soon_threadsafe(begun.release)
 
     working = asyncio.create_task(share_out(Waiting(), 2, [], told, LOSS))
@@ -115,4 +161,69 @@ async def test_work_that_is_cancelled_leaves_no_process() -> None:
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
-    assert multiprocessing.active_children() == []
+    assert processes.crew(os.getpid()) == ([], [])
+
+
+async def test_a_worker_that_fails_for_a_reason_that_nobody_foresaw_tells_it(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(MigratorError, match=r"a worker \(pid \d+\) ended with 1 before its work was done"):
+        await share_out(Broken(), 2, [Name("abc")], print, LOSS)
+    assert capfd.readouterr().err.count("ZeroDivisionError: nobody foresaw it") == 1
+    assert processes.crew(os.getpid()) == ([], [])
+
+
+async def test_what_workers_are_forked_from_is_killed() -> None:
+    begun: list[int] = []
+
+    def told(pid: int) -> None:
+        begun.append(pid)
+        if len(begun) == 2:
+            os.kill(processes.crew(os.getpid())[0][0], signal.SIGKILL)
+
+    with pytest.raises(MigratorError, match=r"a worker \(pid \d+\) ended with -9 before its work was done"):
+        await share_out(Waiting(), 2, [], told, LOSS)
+    assert not {*begun} & {process.pid for process in processes.members(os.getpgrp())}
+
+
+async def test_workers_find_what_their_parent_has_around_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The environment of this moment, secrets too, which no command line shows."""
+    await share_out(Counting(), 2, [], print, LOSS)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of this moment")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    told: list[object] = []
+    shown: list[str] = []
+
+    def tell(found: object) -> None:
+        told.append(found)
+        shown.extend(process.command for process in processes.members(os.getpgrp()))
+
+    await share_out(Surroundings(), 2, [], tell, LOSS)
+    assert told == [("of this moment", sys.path, tmp_path, "")] * 2
+    assert not any("of this moment" in command for command in shown)
+    assert capfd.readouterr().err == ""
+
+
+def test_nobody_is_left_when_the_parent_is_killed() -> None:
+    with group_at_work() as (parent, output):
+        begun = {int(output.readline()) for _ in range(2)}
+        assert begun < set(processes.workers(parent.pid))
+        assert len(processes.workers(parent.pid)) == 3
+        parent.kill()
+        assert processes.gone(parent.pid), processes.members(parent.pid)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["while the workers start", "while they work"])
+def test_ctrl_c_is_the_parents_to_answer(begun: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    with group_at_work() as (parent, output):
+        if begun:
+            assert int(output.readline()) in processes.workers(parent.pid)
+        while not processes.workers(parent.pid):
+            assert parent.poll() is None
+            time.sleep(0.001)
+        os.killpg(parent.pid, signal.SIGINT)
+        _, shown = parent.communicate()
+        assert parent.returncode == -signal.SIGINT
+        assert shown.count("\nKeyboardInterrupt\n") == 1, shown
+        assert processes.gone(parent.pid), processes.members(parent.pid)

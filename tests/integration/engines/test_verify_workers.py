@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from migrator.engines.verify.reading import course, crew
 from migrator.engines.verify.reading import tasks as tasks_of_verify
 from migrator.errors import MigratorError, TargetError
 from tests.integration.engines.test_verify import delete, items_of, left_in, put
+from tests.support import processes
 from tests.support.faults import Refuse, Stall
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ async def test_several_processes_find_what_one_does(copied: Migration) -> None:
         several = await copied.verify(workers=workers)
         assert gist(several) == gist(one)
         assert not several.clean
-    assert multiprocessing.active_children() == []
+    assert processes.crew(os.getpid()) == ([], [])
 
 
 @pytest.mark.uncovered
@@ -110,14 +110,13 @@ async def test_a_worker_that_is_killed_leaves_nothing_behind(
     proxy.inject(Stall(), on="Scan")
     verifying = asyncio.create_task(behind_proxy.verify(workers=2))
     await asyncio.to_thread(proxy.wait_for, "Scan", 1)
-    victim, *_ = multiprocessing.active_children()
-    assert victim.pid is not None
-    os.kill(victim.pid, signal.SIGKILL)
-    with pytest.raises(MigratorError, match=rf"a worker \(pid {victim.pid}\) ended with -9") as caught:
+    _, (victim, *_) = processes.crew(os.getpid())
+    os.kill(victim, signal.SIGKILL)
+    with pytest.raises(MigratorError, match=rf"a worker \(pid {victim}\) ended with -9") as caught:
         await verifying
     assert caught.value.exit_code == 1
     assert caught.value.safe == "Nothing was changed in either store; the temporary files are removed."
-    assert multiprocessing.active_children() == []
+    assert processes.crew(os.getpid()) == ([], [])
     assert left_in(temporary) == []
 
 
