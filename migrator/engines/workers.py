@@ -108,6 +108,7 @@ class Workers:
     @classmethod
     def start(cls, work: Work[Any, Any], count: int) -> Workers:
         """Starts so many workers at this work, which can be pickled. They see this process's environment and path."""
+        begin = (sys.path, pickle.dumps(work))
         ours, theirs = zip(*(Pipe() for _ in range(count)), strict=True)
         held, leash = Pipe(duplex=False)
         ends, ended = Pipe(duplex=False)
@@ -119,7 +120,7 @@ class Workers:
             each.close()
         # Where it has ended already, that is found when it is looked for.
         with contextlib.suppress(BrokenPipeError):
-            leash.send((sys.path, pickle.dumps(work)))
+            leash.send(begin)
         return cls(ours, first, leash, ends)
 
     def lost(self) -> End | None:
