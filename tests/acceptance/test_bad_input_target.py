@@ -59,6 +59,7 @@ def test_credentials_that_are_refused(prepared: Project, proxy: FaultProxy, code
     behind.here("copy").succeeded()
 
 
+@pytest.mark.uncovered
 def test_credentials_that_expire_in_the_middle(prepared: Project, proxy: FaultProxy) -> None:
     behind = prepared.through(AWS_ENDPOINT_URL=proxy.endpoint_url)
     rule = proxy.inject(Refuse("ExpiredTokenException"), on="BatchWriteItem", skip=2)
@@ -96,6 +97,7 @@ def test_a_table_that_does_not_exist(prepared: Project) -> None:
     prepared.here("copy").succeeded()
 
 
+@pytest.mark.uncovered
 def test_a_table_that_is_being_created(prepared: Project, proxy: FaultProxy) -> None:
     behind = prepared.through(AWS_ENDPOINT_URL=proxy.endpoint_url)
     with proxy.failing(Creating()):

@@ -202,6 +202,7 @@ def test_a_source_that_is_no_longer_what_the_mapping_declares(followed: Project)
     followed.here("verify").succeeded()
 
 
+@pytest.mark.uncovered
 def test_metrics_say_how_far_it_is(followed: Project) -> None:
     with followed.start("relay", "--metrics", "0") as process:
         said = shown_until(process, "metrics: ")

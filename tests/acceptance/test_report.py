@@ -34,6 +34,7 @@ def told(done: Done) -> dict[str, Any]:
     return model
 
 
+@pytest.mark.uncovered
 def test_a_report_tells_what_was_found_without_values(corrupted: Project) -> None:
     done = corrupted.here("verify", "--report", "report.html")
     assert done.code == 3
@@ -70,6 +71,7 @@ def test_a_report_tells_of_earlier_runs_and_of_what_was_left_out(corrupted: Proj
     assert "3 differences</span>" in page
 
 
+@pytest.mark.uncovered
 def test_equal_stores_make_a_report_too(prepared: Project) -> None:
     prepared.here("copy").succeeded()
     done = prepared.here("verify", "--report", "report.html", "--json").succeeded()
@@ -90,6 +92,7 @@ def test_after_a_repair_the_report_is_of_what_stands_now(prepared: Project) -> N
     assert "An earlier verification in the same run found 3 differences." in page
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("path", ["absent/report.html", "."])
 def test_a_path_that_cannot_be_written_is_refused_before_the_work(
     corrupted: Project, path: str, tmp_path: Path
@@ -101,6 +104,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(
     corrupted.here("verify", "--show-values").failed(2, "--show-values is of --report and --json")
 
 
+@pytest.mark.uncovered
 def test_what_was_found_is_counted(corrupted: Project) -> None:
     done = corrupted.here("verify", "--metrics", "0", "--emf", "metrics.jsonl")
     assert done.code == 3

@@ -59,6 +59,7 @@ def test_there_and_back_and_there(prepared: Project) -> None:
     assert set(standing(project)["phases"].values()) == {"dual_write"}
 
 
+@pytest.mark.uncovered
 def test_a_model_without_a_copy_may_move_too(prepared: Project) -> None:
     project = captured(prepared)
     assert len(gates(project, 0)) == GATES
@@ -84,6 +85,7 @@ def test_capture_that_is_missing(prepared: Project) -> None:
     assert standing(prepared)["phase"] == "prepare"
 
 
+@pytest.mark.uncovered
 def test_a_copy_that_began_before_capture(prepared: Project) -> None:
     prepared.here("copy").succeeded()
     project = captured(prepared)
@@ -101,6 +103,7 @@ def test_a_copy_of_another_mapping(prepared: Project) -> None:
     )
 
 
+@pytest.mark.uncovered
 def test_requests_of_a_copy_that_may_still_arrive(prepared: Project) -> None:
     quick = captured(prepared)
     project = quick.through(MIGRATOR_SIGNATURE_SECONDS="600")

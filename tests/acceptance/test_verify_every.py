@@ -106,6 +106,7 @@ def test_stopped_in_the_middle_it_is_on_record_as_interrupted(
     assert record["finished_at"] is not None
 
 
+@pytest.mark.uncovered
 def test_killed_it_is_on_record_as_interrupted(copied: Project) -> None:
     with FaultProxy(copied.dynamodb.endpoint_url) as proxy:
         proxy.inject(Delay(5), on="Scan")
@@ -160,6 +161,7 @@ def test_a_target_that_is_away_for_a_while_is_survived_and_told_of(copied: Proje
     assert "127.0.0.1:9" in history(copied)[3]["failure"]
 
 
+@pytest.mark.uncovered
 def test_a_source_that_is_away_is_on_record_once_it_is_back(copied: Project) -> None:
     role = "alter database {} allow_connections {}"
     name = urlsplit(copied.database.url).path[1:]

@@ -46,6 +46,7 @@ def alive(project: Project) -> int:
     return sum("_del" not in item for item in project.items())
 
 
+@pytest.mark.uncovered
 def test_what_differs_is_shown_repaired_and_verified_again(corrupted: Project) -> None:
     done = corrupted.migrate("verify", "--repair", "--yes").succeeded()
     assert "shop: 3 differences: 1 missing, 1 extra, 1 different" in done.out

@@ -39,6 +39,7 @@ def test_a_target_that_fails_now_and_then_loses_nothing(app: Application, proxy:
     assert app.differing() == []
 
 
+@pytest.mark.uncovered
 def test_an_outage_opens_the_breaker_and_its_end_closes_it(app: Application, proxy: FaultProxy) -> None:
     with app.mirrored(mode="inline", deadline=20.0, endpoint_url=proxy.endpoint_url, limits=HASTY) as writer:
         app.commit("org-before")

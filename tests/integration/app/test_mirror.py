@@ -32,6 +32,7 @@ def test_a_row_is_there_when_an_inline_commit_returns(app: Application) -> None:
         assert (writer.counts.mirrored, writer.counts.late) == (1, 0)
 
 
+@pytest.mark.uncovered
 def test_insert_update_delete_and_a_moved_key(app: Application) -> None:
     owner = orm.user(1)
     with app.mirrored(mode="inline", deadline=20.0) as writer:
@@ -81,6 +82,7 @@ def test_rows_that_go_with_their_parent_are_named_too(app: Application) -> None:
         assert app.waiting() == 0
 
 
+@pytest.mark.uncovered
 def test_in_the_background_a_commit_does_not_wait(app: Application) -> None:
     with app.mirrored() as writer:
         for number in range(30):

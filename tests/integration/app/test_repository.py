@@ -97,6 +97,7 @@ def test_either_store_gives_the_same_records_and_answers(app: Application) -> No
         assert {cause for counts in router.counts.values() for cause in counts.postgres} == set()
 
 
+@pytest.mark.uncovered
 def test_values_are_the_columns_own(app: Application) -> None:
     move(app, "read_target", 100)
     with routed(app) as router:
@@ -164,6 +165,7 @@ def test_a_record_is_written_where_it_is_as_it_was_read(app: Application) -> Non
         assert app.differing() == []
 
 
+@pytest.mark.uncovered
 def test_two_who_write_at_once_do_not_lose_a_write(app: Application) -> None:
     with routed(app) as router:
         organizations = Repository(router, "ORGANIZATION", app.sessions)
@@ -235,6 +237,7 @@ def test_pages_are_read_as_they_are_taken_and_what_is_gone_is_passed_over(app: A
         assert router.counts["AP6"].postgres == {}
 
 
+@pytest.mark.uncovered
 def test_expired_rows_are_in_no_answer(app: Application) -> None:
     move(app, "read_target", 100)
     with routed(app) as router:
@@ -276,6 +279,7 @@ def test_an_answer_goes_on_in_postgresql_where_dynamodb_fails_in_its_middle(
         assert sum(router.counts["AP6"].postgres.values()) == 4
 
 
+@pytest.mark.uncovered
 def test_where_dynamodb_is_the_master_its_failures_are_told_in_the_repositorys_words(
     app: Application, proxy: FaultProxy
 ) -> None:

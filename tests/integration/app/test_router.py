@@ -6,6 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
@@ -32,6 +33,7 @@ def in_another_context(reader: Reader, key: str) -> tuple[str, str | None]:
     return told[0]
 
 
+@pytest.mark.uncovered
 def test_reads_follow_the_phase_forward_and_back(app: Application) -> None:
     app.commit("org-1", name="Acme")
     app.drain()
@@ -51,6 +53,7 @@ def test_reads_follow_the_phase_forward_and_back(app: Application) -> None:
         until(lambda: reader.name("org-1")[0] == "postgres")
 
 
+@pytest.mark.uncovered
 def test_a_share_of_the_keys_is_read_from_dynamodb(app: Application) -> None:
     keys = [f"org-{number}" for number in range(60)]
     app.commit(*keys)
@@ -168,6 +171,7 @@ def test_rows_that_a_statement_changed_are_read_from_postgresql_until_no_mark_is
         until(lambda: reader.name("org-1") == ("dynamodb", "after"))
 
 
+@pytest.mark.uncovered
 def test_with_the_mirror_off_own_writes_are_still_known(app: Application) -> None:
     app.commit("org-1", name="before")
     app.drain()

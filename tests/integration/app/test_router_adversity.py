@@ -74,6 +74,7 @@ def test_a_target_that_fails_is_nobodys_failure(app: Application, proxy: FaultPr
         until(lambda: reader.name("org-1") == ("dynamodb", "Acme"))
 
 
+@pytest.mark.uncovered
 def test_a_target_that_is_slow_is_not_waited_for(app: Application, proxy: FaultProxy) -> None:
     app.commit("org-1", name="Acme")
     app.drain()

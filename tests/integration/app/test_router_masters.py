@@ -74,6 +74,7 @@ def test_while_postgresql_is_fenced_dynamodb_is_asked_first(app: Application, pr
         assert reader.causes() == {"failed": 2}
 
 
+@pytest.mark.uncovered
 def test_an_instance_that_has_not_heard_that_dynamodb_is_written_does_not_fall_back(
     app: Application, proxy: FaultProxy
 ) -> None:
@@ -108,6 +109,7 @@ def test_an_instance_whose_lease_has_ended_asks_before_it_believes_postgresql(ap
         assert reader.causes() == {"phase": 1, "lease": 2}
 
 
+@pytest.mark.uncovered
 def test_an_instance_that_starts_waits_until_it_knows(app: Application) -> None:
     app.commit("org-1", name="before")
     app.drain()
@@ -161,6 +163,7 @@ def sessions_of_reads(app: Application) -> int:
         )
 
 
+@pytest.mark.uncovered
 def test_an_application_in_complete_goes_on_when_postgresql_is_switched_off(app: Application) -> None:
     app.commit("org-1", name="Acme")
     app.drain()

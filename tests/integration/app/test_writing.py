@@ -244,6 +244,7 @@ def test_values_that_a_column_does_not_hold(app: Application) -> None:
         assert organizations.get(id="org-1").settings == exact
 
 
+@pytest.mark.uncovered
 def test_many_who_write_at_once_do_not_lose_a_write(app: Application) -> None:
     with opened(app) as router:
         organizations = Repository(router, "ORGANIZATION", app.sessions)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.integration.app.application import Application
 
 
+@pytest.mark.uncovered
 def test_each_phase_has_its_master(app: Application) -> None:
     with routed(app) as router:
         organizations = Repository(router, "ORGANIZATION", app.sessions)

@@ -99,6 +99,7 @@ def test_a_reader_goes_on_from_the_position_that_another_has_left(
     assert names(reader()) == ["a", "b"]
 
 
+@pytest.mark.uncovered
 def test_shards_are_asked_for_now_and_then_alone(
     client: DynamoDBClient, table: Table, reader: Reader, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

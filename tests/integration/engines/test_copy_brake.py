@@ -78,6 +78,7 @@ async def test_a_live_copy_is_held_back_until_the_relay_has_caught_up(behind: Mi
     assert await behind.differing() == []
 
 
+@pytest.mark.uncovered
 async def test_a_turbo_copy_is_not_held_back_since_no_relay_runs_beside_it(behind: Migration) -> None:
     await move(behind, "prepare")
     await asyncio.sleep(LIMITS.times.life)

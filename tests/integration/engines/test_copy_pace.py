@@ -28,6 +28,7 @@ async def readings(narrow: Migration) -> Migration:
     return narrow
 
 
+@pytest.mark.uncovered
 async def test_what_a_small_table_does_not_take_in_time_is_read_again(readings: Migration) -> None:
     table = MeteredTable(readings.table.name, write_units=25.0)
     with MeteredDynamoDB(table) as target:

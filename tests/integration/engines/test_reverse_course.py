@@ -63,6 +63,7 @@ async def shelved(library: Library) -> Library:
     return library
 
 
+@pytest.mark.uncovered
 async def test_what_ttl_has_removed_is_not_carried_back(shelved: Library, proxy: FaultProxy) -> None:
     proxy.inject(ByTtl())
     # A change that was not carried back in time can not be any more; the row stays as it was.
@@ -146,6 +147,7 @@ async def test_a_fence_that_is_not_whole_is_told(shelved: Library) -> None:
     assert [sentence.partition(" is not whole")[0] for sentence in heard.warnings] == ["the fence of public.books"]
 
 
+@pytest.mark.uncovered
 async def test_a_stream_that_is_turned_off_is_refused_and_another_one_is(shelved: Library) -> None:
     shelved.client.update_table(TableName=shelved.table, StreamSpecification={"StreamEnabled": False})
     with pytest.raises(TargetError, match="is not on"):
@@ -181,6 +183,7 @@ async def test_a_stream_that_was_not_read_for_a_day_is_refused(shelved: Library,
         await shelved.back()
 
 
+@pytest.mark.uncovered
 async def test_several_appliers_take_turns(library: Library) -> None:
     library.put("AUTHOR", *(author(number, "Jane") for number in range(1, 21)))
     outcomes = await asyncio.gather(*(library.back(batch=3) for _ in range(3)))

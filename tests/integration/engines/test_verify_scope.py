@@ -46,6 +46,7 @@ async def readings(narrow: Migration) -> Migration:
     return narrow
 
 
+@pytest.mark.uncovered
 async def test_a_sample_reads_less_and_says_what_it_is_worth(readings: Migration) -> None:
     whole = await part_of(readings)
     notices: list[str] = []
@@ -127,6 +128,7 @@ async def test_a_range_of_keys(readings: Migration, tmp_path: Path) -> None:
         await part_of(readings, "readings", after=("ten",))
 
 
+@pytest.mark.uncovered
 async def test_a_range_is_of_one_table_and_excludes_a_sample(copied: Migration) -> None:
     with pytest.raises(UsageError, match="a range of keys is of one table"):
         await part_of(copied, "users", "tasks", after=("1",))

@@ -97,6 +97,7 @@ async def _dies(world: World, point: str) -> None:
     await world.settle()
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("point", POINTS)
 def test_a_process_may_die_at_any_point(running: Running, point: str) -> None:
     world, runner = running

@@ -143,6 +143,7 @@ async def test_a_session_whose_search_path_changes(captured: Connection) -> None
     assert len(await marks(captured)) == 6
 
 
+@pytest.mark.uncovered
 async def test_fifty_writers_of_the_same_rows(captured: Connection, database: Database) -> None:
     """They lock rows in one order, so that they cannot wait for each other in a ring; capture adds no lock to it."""
     await captured.execute("INSERT INTO tasks SELECT i, now(), i, 'n' FROM generate_series(2, 20) AS i")

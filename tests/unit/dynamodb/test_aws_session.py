@@ -170,6 +170,7 @@ def hourly(time: Callable[[], float], renewals: list[str]) -> Session:
     return Session("us-east-1", "http://127.0.0.1:1", credentials, aws_session())
 
 
+@pytest.mark.uncovered
 def test_credentials_that_rotate_in_the_middle_are_picked_up_before_the_old_ones_end() -> None:
     async def work() -> None:
         time = asyncio.get_running_loop().time

@@ -20,6 +20,7 @@ def typed(text: str, level: int = 0) -> document.AttributeValue:
     return document.to_attribute(document.parse(text), level)
 
 
+@pytest.mark.uncovered
 @QUICK
 @given(values(kinds.Json(), ordinary=True))
 def test_a_document_comes_back(text: str) -> None:
@@ -27,6 +28,7 @@ def test_a_document_comes_back(text: str) -> None:
     assert document.normal(document.parse(back)) == document.normal(document.parse(text))
 
 
+@pytest.mark.uncovered
 @QUICK
 @given(values(kinds.Json(), ordinary=True))
 def test_text_of_a_document_is_read_by_any_parser(text: str) -> None:
