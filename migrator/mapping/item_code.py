@@ -11,10 +11,18 @@ import orjson
 from migrator.mapping import kind as kinds
 from migrator.mapping import word
 from migrator.mapping.array import Array, Set
-from migrator.mapping.item_form import form_of_members
+from migrator.mapping.item_form import TEXT, form_of_members
 from migrator.mapping.plan import ComputedAttribute
 from migrator.mapping.row_code import DOUBTS, Doubt
-from migrator.mapping.testimony import SORTED, identity, may_be_absent, may_be_null, settled, unsettled
+from migrator.mapping.testimony import (
+    SORTED,
+    identity,
+    is_text,
+    may_be_absent,
+    may_be_null,
+    settled,
+    unsettled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +30,18 @@ if TYPE_CHECKING:
     from migrator.mapping.entity import Entity
     from migrator.mapping.generated import Generated
     from migrator.mapping.item_form import ItemForm
-    from migrator.mapping.plan import BoundAttribute, BoundItem, Slot
+    from migrator.mapping.plan import BoundAttribute, BoundItem, Slot, StoredAttribute
+
+
+def _as_text(content: str | None) -> str:
+    """A String's content, which must be there."""
+    if content is None:
+        raise Doubt
+    return content
+
 
 HELPERS: Final = {
+    "as_text": _as_text,
     "Doubt": Doubt,
     "doubts": (*DOUBTS, msgspec.DecodeError),
     "number": word.number,
@@ -48,14 +65,15 @@ class ItemCode:
         self._lines: list[str] = []
         self._made = 0
         self._documents = False
+        self._texts: list[str] = []
         table = entity.table
         words = [repr(identity(entity, item.number)), self._expiry(entity), *self._indexes(item)]
-        words += [self._member("item", form, attribute) for attribute in item.attributes]
+        words += self._members("item", form, item.attributes)
         if table.envelope is not None and item.data:
             members = form_of_members(item)
             decode = generated.constant(msgspec.json.Decoder(members.type).decode)
             self._lines.append(f"data = {decode}(item.{form.field[table.envelope]}.M)")
-            words += [self._member("data", members, attribute) for attribute in item.data]
+            words += self._members("data", members, item.data)
         generated.add(0, f"def {name}(item):")
         others = " or ".join(f"item.{form.field[other]} is not None" for other in self._others(entity, item))
         if others:
@@ -63,6 +81,8 @@ class ItemCode:
         generated.add(1, *self._lines, f"t = dumps(({', '.join(words)},), None, sorted_keys)")
         if self._documents:
             generated.add(1, "if unsettled(t): t = settled(t)")
+        if self._texts:
+            generated.add(1, f"t = b','.join((t, {', '.join(self._texts)}))")
         generated.add(1, "return t")
 
     def _others(self, entity: Entity, item: BoundItem) -> list[str]:
@@ -112,6 +132,31 @@ class ItemCode:
         if len(self._form.types[name] or ()) != 1:
             # The same name holds a value of another type elsewhere.
             self._lines.append(f"if {made} is None and {value} is not None: raise Doubt")
+        return made
+
+    def _members(self, holder: str, form: ItemForm, attributes: Sequence[BoundAttribute]) -> list[str]:
+        """The variables of the words of all that are no texts. Those of the texts come to `_texts`."""
+        words = []
+        for attribute in attributes:
+            if is_text(attribute):
+                self._texts.append(self._text(f"{holder}.{form.field[attribute.name]}", form, attribute))
+            else:
+                words.append(self._member(holder, form, attribute))
+        return words
+
+    def _text(self, value: str, form: ItemForm, attribute: StoredAttribute) -> str:
+        """The variable of a text's word as JSON."""
+        made, types = self._variable(), form.types[attribute.name]
+        if types is None:
+            content = f"dumps(word_of_attribute({self._generated.constant(attribute.kind)}, a))"
+        else:
+            content = "a.S" if TEXT in types else "dumps(as_text(a.S))"
+        if may_be_absent(attribute):
+            content = f"b'null' if a is None else {content}"
+        elif may_be_null(attribute):
+            null = "'NULL' in a" if types is None else "a.NULL"
+            content = f"b'null' if {null} else {content}"
+        self._lines += [f"a = {value}", f"{made} = {content}"]
         return made
 
     def _member(self, holder: str, form: ItemForm, attribute: BoundAttribute) -> str:

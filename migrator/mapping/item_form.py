@@ -17,7 +17,7 @@ from migrator.mapping import kind as kinds
 from migrator.mapping.array import Array, Set
 from migrator.mapping.limits import RESERVED_ATTRIBUTES
 from migrator.mapping.plan import ComputedAttribute
-from migrator.mapping.testimony import may_be_null
+from migrator.mapping.testimony import is_text, may_be_null
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from migrator.mapping.table import Table
 
 Types: TypeAlias = "frozenset[str] | None"
-"""DynamoDB's types (`S`, `NULL`) that an attribute's value may have; None: any, and it is left in its typed form."""
+"""DynamoDB's types (`S`, `NULL`), or TEXT, that a value may have; None: any, and it is left in its typed form."""
+TEXT: Final = "text"
+"""A String whose content stays as the answer has it, quoted and escaped: no parser has to read what is only told."""
 
 _UNNAMEABLE: Final = re.compile(r'["\\\x00-\x1f]')
 _CONTENT: Final[Mapping[str, Any]] = {
@@ -37,6 +39,7 @@ _CONTENT: Final[Mapping[str, Any]] = {
     "BOOL": bool,
     "NULL": bool,
     "SS": list[str],
+    TEXT: msgspec.Raw,
 }
 
 
@@ -97,19 +100,23 @@ def form_of_attributes(attributes: Sequence[BoundAttribute]) -> ItemForm:
 def _admit(types: dict[str, Types], name: str, more: Types) -> None:
     """Lets an attribute have these types as well."""
     known = types.get(name, frozenset())
-    types[name] = None if known is None or more is None else known | more
+    if known is None or more is None:
+        types[name] = None
+    else:
+        types[name] = known | more if "S" not in known | more else (known | more) - {TEXT}
 
 
 def _types_of(attribute: BoundAttribute) -> Types:
-    content = None if isinstance(attribute, ComputedAttribute) else _types_of_kind(attribute.kind)
+    content = frozenset([TEXT]) if is_text(attribute) else _types_of_content(attribute)
     if content is None:
         return None
     return content | {"NULL"} if may_be_null(attribute) else content
 
 
-def _types_of_kind(kind: kinds.Kind) -> Types:
+def _types_of_content(attribute: BoundAttribute) -> Types:
+    kind = None if isinstance(attribute, ComputedAttribute) else attribute.kind
     match kind:
-        case kinds.Json():
+        case None | kinds.Json():
             return None
         case Set(element=kinds.Text() | kinds.Printed()):
             return frozenset(["SS"])
@@ -134,7 +141,8 @@ def _value_form(types: Types) -> Any:  # noqa: ANN401 - a type that is made here
     """The form of a typed value: with one type, it must be there."""
     if types is None:
         return Any
-    fields: list[Any] = [(type_, _CONTENT[type_]) for type_ in types]
+    fields: list[Any] = [("S" if type_ == TEXT else type_, _CONTENT[type_]) for type_ in types]
     if len(types) > 1:
-        fields = [(type_, content | None, None) for type_, content in fields]
+        # What is not read may be anything already, and is not among alternatives.
+        fields = [(name, each if each is msgspec.Raw else each | None, None) for name, each in fields]
     return msgspec.defstruct("Value", fields, gc=False, forbid_unknown_fields=True, omit_defaults=True)

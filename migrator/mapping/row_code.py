@@ -16,7 +16,7 @@ from migrator.mapping.errors import FUNCTION_ERRORS
 from migrator.mapping.field import escape
 from migrator.mapping.generated import Generated, literal
 from migrator.mapping.plan import BOUNDS, ComputedAttribute
-from migrator.mapping.testimony import SORTED, identity, key_word, members
+from migrator.mapping.testimony import SORTED, identity, key_word, members, told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,22 +99,25 @@ class RowCode:
         words = [repr(identity(self.entity, item.number)), self._until()]
         for index in item.indexes:
             words += self._index(index)
-        words += [self._word(attribute) for attribute in members(self.entity, item)]
+        others, texts = (list(map(self._word, each)) for each in told_apart(members(self.entity, item)))
+        said = f"dumps(({', '.join([*words, *others])},), None, sorted_keys)"
+        if texts:
+            said = f"dumps((({', '.join([*words, *others])}), {', '.join(texts)}), None, sorted_keys)[1:-1]"
         if item.condition is None:
-            return f"append({self._pair(item, words, shared=True)})"
+            return f"append({self._pair(item, said, shared=True)})"
         made = f"t{item.number}"
         outer, self._lines = self._lines, []
         for column in sorted({name for slot in item.keys for name in slot.template.columns} & self.plan.nullable):
             self._lines.append(f"if {self._variables[column]} is None: raise Doubt")
-        self._lines.append(f"{made} = {self._pair(item, words, shared=False)}")
+        self._lines.append(f"{made} = {self._pair(item, said, shared=False)}")
         inner, self._lines = self._lines, outer
         self._lines += [f"{made} = None", f"if {self._condition(item.condition)}:", *(f"    {line}" for line in inner)]
         return f"if {made} is not None: append({made})"
 
-    def _pair(self, item: BoundItem, words: list[str], *, shared: bool) -> str:
+    def _pair(self, item: BoundItem, said: str, *, shared: bool) -> str:
         """The expression of an item's key and testimony."""
         words_of_key = (self._key(slot, position, shared=shared) for position, slot in enumerate(item.keys))
-        return f"(dumps(({', '.join(words_of_key)},)), dumps(({', '.join(words)},), None, sorted_keys))"
+        return f"(dumps(({', '.join(words_of_key)},)), {said})"
 
     def _until(self) -> str:
         ttl = self.plan.ttl

@@ -1,7 +1,8 @@
 """Testimonies: what a row and its items each say of the same values, in one form, to be held against each other.
 
 A testimony is made of words (see `migrator.mapping.word`): which item it is of, its expiry, the keys of its indexes,
-and one word for each attribute. The item's side *decodes* its attributes to reach the words of a row, and an item that
+and one word for each attribute; texts stand behind the others, where an item's side has them from the answer as they
+are. The item's side *decodes* its attributes to reach the words of a row, and an item that
 holds anything beside its mapping gives none. So two equal testimonies mean that the item, led back, is the row, by
 rules that share nothing with the encoders. This is the readable form; `RowWitness` and `ItemWitness` compile it.
 """
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 import binascii
 import re
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
 import orjson
 
 from migrator.mapping import condition
+from migrator.mapping import kind as kinds
 from migrator.mapping.entity import ABSENT, NULL
 from migrator.mapping.errors import Unfit
 from migrator.mapping.forward import expiry
@@ -36,27 +38,37 @@ if TYPE_CHECKING:
     from migrator.mapping.document import AttributeValue
     from migrator.mapping.entity import Entity
     from migrator.mapping.forward import Row, WireItem
-    from migrator.mapping.plan import BoundAttribute, BoundItem, Slot
+    from migrator.mapping.plan import BoundAttribute, BoundItem, Slot, StoredAttribute
     from migrator.mapping.table import KeyAttribute
 
 Testimony: TypeAlias = bytes
-"""The words as one line of JSON."""
+"""JSON on one line: the list of all words that are no texts, then each text behind a comma."""
 KeyLine: TypeAlias = bytes
 """The words of an item's key attributes, in the table's order as a JSON list with no space: the same for equal keys."""
 
 SORTED: Final = orjson.OPT_SORT_KEYS
+_UNPRINTED: Final = frozenset(b"%04x" % code for code in range(0x20) if chr(code) not in "\b\t\n\f\r")
+"""The characters that are escaped by their numbers, as orjson writes them."""
 unsettled: Final = re.compile(rb'"N":"(?!(?!-0")-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?")').search
 """Finds a number in a testimony's documents that is not in its one text (quotes within text are escaped there)."""
 
 
-def sealed(words: Iterable[Word]) -> Testimony:
+def sealed(words: Iterable[Word], texts: Iterable[Word]) -> Testimony:
     """The testimony that words make, whose documents are settled."""
-    return orjson.dumps(tuple(words), None, SORTED)
+    return orjson.dumps((tuple(words), *texts), None, SORTED)[1:-1]
 
 
-def settled(testimony: Testimony) -> Testimony:
-    """A testimony with every number in its documents in its one text."""
-    return orjson.dumps([_settled(word) for word in orjson.loads(testimony)], None, SORTED)
+def settled(words: bytes) -> bytes:
+    """A list of words as JSON with every number in its documents in its one text."""
+    return orjson.dumps([_settled(word) for word in orjson.loads(words)], None, SORTED)
+
+
+def spelled(testimony: Testimony) -> Testimony:
+    """A testimony with each character of its texts escaped in the one way in which it is in all of them."""
+    escapes = testimony.replace(b"\\\\", b"")
+    if b"\\/" not in escapes and _UNPRINTED.issuperset([each[:4] for each in escapes.split(b"\\u")[1:]]):
+        return testimony
+    return orjson.dumps(orjson.loads(b"[%b]" % testimony), None, SORTED)[1:-1]
 
 
 def _settled(word: Word) -> Word:
@@ -102,12 +114,29 @@ def _row_testimony(entity: Entity, item: BoundItem, row: Row) -> Testimony:
     for index in item.indexes:
         absent = any(row[column] is None for column in index.nullable)
         words += [None] * len(index.slots) if absent else _slots(index.slots, row)
-    return sealed([*words, *(_word_of_columns(attribute, row) for attribute in members(entity, item))])
+    others, texts = told_apart(members(entity, item))
+    words += [_word_of_columns(attribute, row) for attribute in others]
+    return sealed(words, [_word_of_columns(attribute, row) for attribute in texts])
 
 
 def members(entity: Entity, item: BoundItem) -> tuple[BoundAttribute, ...]:
     """The attributes of an item, those in the envelope last."""
     return (*item.attributes, *(() if entity.table.envelope is None else item.data))
+
+
+def told_apart(attributes: Iterable[BoundAttribute]) -> tuple[list[BoundAttribute], list[BoundAttribute]]:
+    """The attributes whose words stand together, and those whose words are texts."""
+    found: tuple[list[BoundAttribute], list[BoundAttribute]] = ([], [])
+    for attribute in attributes:
+        found[is_text(attribute)].append(attribute)
+    return found
+
+
+def is_text(attribute: BoundAttribute) -> TypeGuard[StoredAttribute]:
+    """Whether an attribute's word is the content of a String, as it is."""
+    if isinstance(attribute, ComputedAttribute) or isinstance(attribute.kind, kinds.Instant):
+        return False
+    return attribute.kind.type == "S"
 
 
 def _slots(slots: tuple[Slot, ...], row: Row) -> tuple[str, ...]:
@@ -149,14 +178,15 @@ def _item_testimony(entity: Entity, bound: BoundItem, item: WireItem) -> Testimo
         value = item.get(slot.attribute.name)
         words.append(None if value is None else key_word(value, slot.attribute.type))
         left.pop(slot.attribute.name, None)
-    words += [_word_of_member(attribute, left) for attribute in bound.attributes]
+    said = {attribute: _word_of_member(attribute, left) for attribute in bound.attributes}
     if table.envelope is not None and bound.data:
         inner = dict(take(left.pop(table.envelope), "M"))
-        words += [_word_of_member(attribute, inner) for attribute in bound.data]
+        said |= {attribute: _word_of_member(attribute, inner) for attribute in bound.data}
         left |= inner
     if left:
         raise Unfit(f"attributes that the mapping does not give it: {', '.join(sorted(left))}")
-    return sealed(words)
+    others, texts = told_apart(said)
+    return sealed([*words, *map(said.__getitem__, others)], map(said.__getitem__, texts))
 
 
 def _word_of_member(attribute: BoundAttribute, holder: WireItem) -> Word:
