@@ -80,19 +80,14 @@ class RowCode:
         if ttl is None:
             return
         name = self._variables[ttl.column.name]
-        seconds = (
-            name
-            if isinstance(self.plan.kinds[ttl.column.name], kinds.Integer)
-            else f"(instant({name}[:19]) - epoch) // second"
-        )
         after = ttl.after // timedelta(seconds=1)
+        lines = [f"until = {name} + {after}"]
+        if not isinstance(self.plan.kinds[ttl.column.name], kinds.Integer):
+            lines = [f"d = instant({name}[:19]) - epoch", f"until = d.days * 86400 + d.seconds + {after}"]
+        lines.append("if until <= now: expired += 1; continue")
         if ttl.column.name in self.plan.nullable:
-            self._lines += [
-                f"until = None if {name} is None else {seconds} + {after}",
-                "if until is not None and until <= now: expired += 1; continue",
-            ]
-        else:
-            self._lines += [f"until = {seconds} + {after}", "if until <= now: expired += 1; continue"]
+            lines = ["until = None", f"if {name} is not None:", *(f"    {line}" for line in lines)]
+        self._lines += lines
 
     def _item(self, item: BoundItem) -> str:
         """Computes `t<number>`, key and testimony of the item; returns the statement that appends it."""
@@ -273,5 +268,4 @@ _HELPERS: Final = {
     "as_read": _as_read,
     "instant": datetime.fromisoformat,
     "epoch": datetime(1970, 1, 1),  # noqa: DTZ001 - what it is taken from has no zone either
-    "second": timedelta(seconds=1),
 }

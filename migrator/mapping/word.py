@@ -60,8 +60,11 @@ def _whole(text: str) -> AttributeValue:
 
 
 def _fraction(text: str) -> AttributeValue:
-    plain = text[-1] != "0" and len(text) <= MAX_DIGITS and "e" not in text and "E" not in text
-    return {"N": text if plain else number(text)}
+    if len(text) > MAX_DIGITS or "e" in text or "E" in text:
+        return {"N": number(text)}
+    # A parser has seen to its form: only zeros at its end may say nothing, and a sign before zero.
+    plain = text.rstrip("0").rstrip(".")
+    return {"N": "0" if plain == "-0" else plain}
 
 
 def _object(pairs: list[tuple[str, Any]]) -> AttributeValue:

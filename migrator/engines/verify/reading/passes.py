@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from migrator.postgres.connection import Pool, Record
     from migrator.postgres.rows import Key, RowSource
 
-# Few enough to be still in the processor's cache when they are spilled.
-_PAGE_ROWS: Final = 500
+_PAGE_ROWS: Final = 1_000
+_FIRST_ROWS: Final = 50
+"""Rows of the pages that are read before it is known how large rows are."""
+_PAGE_BYTES: Final = 4_000_000
+"""Of what a page's rows say, about: memory stays bounded where rows are large."""
+_SIZED: Final = 8
+"""One item in so many shows how large they are."""
 LED_BACK: Final = 1024
 """One row in so many, from the first on, is led back from its items in full: the witnesses compare values, and that a
 key template gives its columns back is a property of the mapping, not of a row (lint holds it to be so)."""
@@ -39,16 +44,18 @@ class SourcePass:
         self._spill = spill
         self._now = now
         self._seen = 0
+        self._page_rows = _FIRST_ROWS
         self._witness = RowWitness(entity, trailing=len(source.key_columns))
 
     async def range(self, pool: Pool, after: Key | None, until: Key | None, moved: Callable[[Key], None]) -> None:
         """Reads the rows whose keys are in (`after`, `until`], None being no bound; `moved` is told how far it is."""
         while True:
+            rows = self._page_rows
             with errors_explained(f"read {self._source.table}"):
                 async with pool.acquire() as connection:
-                    page = await self._source.page(connection, after, until, _PAGE_ROWS)
+                    page = await self._source.page(connection, after, until, rows)
             self._take(page.records)
-            if len(page.records) < _PAGE_ROWS or page.last is None:
+            if len(page.records) < rows or page.last is None:
                 return
             after = page.last
             moved(after)
@@ -66,6 +73,9 @@ class SourcePass:
                 failures.setdefault(self._source.key_of(record), reason)
         for key, reason in failures.items():
             self._unverifiable(key, reason)
+        if records:
+            said = _SIZED * sum(len(testimony) for _, testimony in heard.testimonies[::_SIZED])
+            self._page_rows = min(_PAGE_ROWS, max(1, _PAGE_BYTES * len(records) // max(1, said)))
         self._seen += len(records)
         report.rows[name] = self._seen
 

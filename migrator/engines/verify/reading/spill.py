@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
-import xxhash
+from xxhash import xxh3_64_intdigest, xxh3_128_hexdigest
 
 from migrator.errors import MigratorError
 
@@ -83,9 +83,9 @@ class Spiller:
         """Takes items of a side: the line of each one's key, and its testimony (None equals no other)."""
         buffers, count = self._buffers[side], self._to.count
         for key, testimony in statements:
-            number = xxhash.xxh3_64_intdigest(key) % count
+            number = xxh3_64_intdigest(key) % count
             buffer = buffers[number]
-            buffer += b"%b\t%b\n" % (key, xxhash.xxh3_128_hexdigest(testimony or b"").encode())
+            buffer += b"%b\t%b\n" % (key, xxh3_128_hexdigest(testimony or b"").encode())
             if len(buffer) >= self._buffer_bytes:
                 self._flush(side, number)
 
@@ -93,7 +93,7 @@ class Spiller:
         """Takes the lines of a file, in which all keys have hashes that are the same modulo `divided`."""
         with explained(self._to.directory), file.open("rb") as lines:
             for line in lines:
-                number = xxhash.xxh3_64_intdigest(line.partition(b"\t")[0]) // divided % self._to.count
+                number = xxh3_64_intdigest(line.partition(b"\t")[0]) // divided % self._to.count
                 buffer = self._buffers[side][number]
                 buffer += line
                 if len(buffer) >= self._buffer_bytes:
