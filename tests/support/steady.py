@@ -99,14 +99,17 @@ class Load:
                 self.seconds = time.monotonic() - begun
 
     async def _remove_and_return(self, session: Connection, table: str) -> None:
-        rows = await session.fetchval(_GONE.format(table), self._drawn(table))
+        drawn = self._drawn(table)
+        rows = await session.fetchval(_GONE.format(table), drawn)
         await asyncio.sleep(self._random.uniform(0, 0.05))
         await session.execute(_BACK.format(table), rows)
-        self.changed += _ROWS_AT_ONCE
+        self.changed += len(drawn)
 
     def _drawn(self, table: str) -> Sequence[str]:
-        self.changed += _ROWS_AT_ONCE
-        return self._random.sample(self.hot[table], _ROWS_AT_ONCE)
+        # Of a small table, fewer may be among them.
+        rows = min(_ROWS_AT_ONCE, len(self.hot[table]))
+        self.changed += rows
+        return self._random.sample(self.hot[table], rows)
 
 
 @asynccontextmanager
