@@ -1,8 +1,10 @@
 """Worker processes, and what they and their parent say to each other.
 
 The parent starts one process, which imports what the work needs, once, with neither thread nor socket nor event loop.
-The workers are forked from it: importing costs more than all else that a worker does before its first task. It stays to
-wait for them, so that their parent learns how each ended, and the system adds what they have used to what it has.
+The workers are forked from it: importing costs more than all else that a worker does before its first task. Where a
+mapping module starts a thread when it is imported, nothing can be forked safely, and each worker imports for itself.
+The first process stays to wait for them, so that their parent learns how each ended, and the system adds what they have
+used to what it has.
 
 Each worker is spoken to over a pipe of its own; nothing is shared that a killed worker could leave locked. All of them
 end when their parent does, however that ends: it alone holds the other end of what they wait on.
@@ -21,7 +23,7 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from migrator.errors import MigratorError
 
@@ -34,16 +36,20 @@ _PATIENCE_SECONDS: Final = 5.0
 """So long may what is imported take, once nobody waits for it any more."""
 
 _PROGRAM: Final = """
-import gc, pickle, sys
+import gc, sys
 from multiprocessing.connection import Connection
 gc.disable()
-leash = Connection(int(sys.argv[1]), writable=False)
-sys.path[:], work = leash.recv()
+with Connection(int(sys.argv[1]), writable=False) as told:
+    begin = told.recv()
+sys.path[:] = begin[0]
 from migrator.engines.workers import part
-part(pickle.loads(work), leash, *sys.argv[2:])
+part(begin, *sys.argv[2:])
 """
 """The process that the workers are forked from. What is imported stays: to look through it for garbage, time and again,
 would be a fifth of what importing costs."""
+
+_Begin: TypeAlias = tuple[list[str], bytes]
+"""Where to import from, and the pickled work."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +118,9 @@ class Workers:
         ours, theirs = zip(*(Pipe() for _ in range(count)), strict=True)
         held, leash = Pipe(duplex=False)
         ends, ended = Pipe(duplex=False)
-        given = [each.fileno() for each in (held, ended, *theirs)]
-        command = [sys.executable, "-c", _PROGRAM, *map(str, given)]
-        with _deaf():
-            first = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=given)  # noqa: S603 - this program's
+        first = _launch(begin, [held, ended, *theirs])
         for each in (held, ended, *theirs):
             each.close()
-        # Where it has ended already, that is found when it is looked for.
-        with contextlib.suppress(BrokenPipeError):
-            leash.send(begin)
         return cls(ours, first, leash, ends)
 
     def lost(self) -> End | None:
@@ -158,6 +158,20 @@ class Workers:
         self._first.wait()
 
 
+def _launch(begin: _Begin, given: Sequence[Connection[Any, Any]]) -> subprocess.Popen[bytes]:
+    """Starts a process that is given these, and told how to begin: not in its command line, which everybody sees."""
+    told, telling = Pipe(duplex=False)
+    numbers = [each.fileno() for each in (told, *given)]
+    command = [sys.executable, "-c", _PROGRAM, *map(str, numbers)]
+    with _deaf():
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=numbers)  # noqa: S603 - this program's
+    told.close()
+    # Where it has ended already, that is found when it is looked for.
+    with telling, contextlib.suppress(BrokenPipeError):
+        telling.send(begin)
+    return process
+
+
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
     """Holds Ctrl-C back. Processes started meanwhile never hear it: it is the parent's to answer."""
@@ -168,31 +182,47 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def part(work: Work[Any, Any], leash: Connection[Any, Any], *given: str) -> None:
-    """Forks the workers, and waits for them; is given the numbers of what it has inherited."""
-    ends, *pipes = [Connection(int(each)) for each in given]
+def part(begin: _Begin, *given: str) -> NoReturn:
+    """Has workers at work, and waits for them, or is the only one; is given the numbers of what it has inherited."""
+    work = pickle.loads(begin[1])  # noqa: S301 - the parent's own
+    leash, ends, *pipes = [Connection(int(each)) for each in given]
     gc.freeze()
     if leash.poll():
-        return
-    numbers = {}
-    for number, channel in enumerate(pipes):
-        pid = os.fork()
-        if not pid:
-            for other in {*pipes} - {channel}:
-                other.close()
-            gc.enable()
-            _main(work, channel, leash)
-        numbers[pid] = number
+        os._exit(0)
+    if len(pipes) == 1:
+        _main(work, pipes[0], leash)
+    alone = threading.active_count() == 1
+    # Held until all have ended: one that is let go of is waited for behind this function's back.
+    launched = [] if alone else [_launch(begin, [leash, ends, channel]) for channel in pipes]
+    pids = [_fork(work, channel, pipes, leash) for channel in pipes] if alone else [each.pid for each in launched]
     for channel in pipes:
         channel.close()
     with contextlib.suppress(BrokenPipeError):
         for _ in pipes:
             pid, status = os.wait()
-            ends.send((numbers[pid], End(pid, os.waitstatus_to_exitcode(status))))
+            ends.send((pids.index(pid), End(pid, os.waitstatus_to_exitcode(status))))
+    # Threads that were started while it imported are waited for by nobody.
+    os._exit(0)
+
+
+def _fork(
+    work: Work[Any, Any],
+    channel: Connection[Any, Any],
+    pipes: Sequence[Connection[Any, Any]],
+    leash: Connection[Any, Any],
+) -> int:
+    """Forks the worker that is at the other end of a channel; returns its number."""
+    pid = os.fork()
+    if not pid:
+        for other in {*pipes} - {channel}:
+            other.close()
+        _main(work, channel, leash)
+    return pid
 
 
 def _main(work: Work[Any, Any], channel: Connection[Any, Any], leash: Connection[Any, Any]) -> NoReturn:
     """A worker process."""
+    gc.enable()
     threading.Thread(target=_follow, args=(leash,), daemon=True).start()
     with contextlib.suppress(BrokenPipeError, EOFError, ConnectionResetError):
         try:

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -227,3 +228,22 @@ def test_ctrl_c_is_the_parents_to_answer(begun: bool) -> None:  # noqa: FBT001 -
         assert parent.returncode == -signal.SIGINT
         assert shown.count("\nKeyboardInterrupt\n") == 1, shown
         assert processes.gone(parent.pid), processes.members(parent.pid)
+
+
+async def test_where_importing_starts_a_thread_nothing_is_forked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "with_thread.py").write_text(
+        "import os, threading\n"
+        "THREAD = threading.Thread(target=threading.Event().wait, daemon=True)\n"
+        "THREAD.start()\n"
+        "class Telling:\n"
+        "    async def __call__(self, foreman):\n"
+        "        foreman.tell((os.getpid(), THREAD.is_alive()))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    told: list[tuple[int, bool]] = []
+    await share_out(import_module("with_thread").Telling(), 2, [], told.append, LOSS)
+    assert len({pid for pid, _ in told} | {os.getpid()}) == 3
+    assert [alive for _, alive in told] == [True, True]
+    assert processes.crew(os.getpid()) == ([], [])
