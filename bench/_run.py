@@ -69,9 +69,13 @@ def measure(what: Literal["copy", "verify"], database_url: str, endpoint_url: st
 
 @dataclass
 class _Watch:
-    """Watches this process and its workers. Holds the most memory that one of them had, and when each worker ended."""
+    """Watches this process and its workers. Holds the most memory that one of them had, and when each worker ended.
+
+    `cpu_seconds` is what watching itself has taken, which is no part of the run.
+    """
 
     resident: int = 0
+    cpu_seconds: float = 0.0
     ended: dict[int, float] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -90,6 +94,7 @@ class _Watch:
         while not self._stop.wait(_SAMPLED_SECONDS):
             self._look()
         self._look()
+        self.cpu_seconds = time.thread_time()
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -155,7 +160,7 @@ def main(what: str, database_url: str, endpoint_url: str, workers: int) -> None:
     cpu, started = _cpu_seconds(), time.monotonic()
     with watch.watching():
         rows, items, spilled = (run_copy if what == "copy" else run_verify)(stores, workers)
-    seconds, cpu = time.monotonic() - started, _cpu_seconds() - cpu
+    seconds, cpu = time.monotonic() - started, _cpu_seconds() - cpu - watch.cpu_seconds
     ends = sorted(watch.ended.values())
     apart = (ends[-1] - ends[0]) / seconds if ends else 0.0
     sys.stdout.buffer.write(orjson.dumps(asdict(Run(rows, items, seconds, cpu, watch.resident, spilled, apart))))
