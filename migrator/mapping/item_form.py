@@ -100,10 +100,9 @@ def form_of_attributes(attributes: Sequence[BoundAttribute]) -> ItemForm:
 def _admit(types: dict[str, Types], name: str, more: Types) -> None:
     """Lets an attribute have these types as well."""
     known = types.get(name, frozenset())
-    if known is None or more is None:
-        types[name] = None
-    else:
-        types[name] = known | more if "S" not in known | more else (known | more) - {TEXT}
+    every = None if known is None or more is None else known | more
+    # Where one of its items has to be read, all are.
+    types[name] = every - {TEXT} if every and "S" in every else every
 
 
 def _types_of(attribute: BoundAttribute) -> Types:

@@ -71,12 +71,15 @@ class ItemWitness:
             except msgspec.ValidationError:
                 doubtful.append(item)
         doubtful += map(_plain, self._testify(formed, now, heard.append))
-        self._spelled_alike = self._spelled_alike and all(spelled(said) == said for _, said in heard[::_SPELLING])
-        statements: list[Statement] = [*heard] if self._spelled_alike else [(key, spelled(said)) for key, said in heard]
         doubtful = [item for item in doubtful if "_del" not in item and not is_expired(self.table, item, now)]
         self.doubted += len(doubtful)
-        statements += [(key_line(item, self.table.key_attributes), self._read(item)) for item in doubtful]
-        return statements
+        read = ((key_line(item, self.table.key_attributes), self._read(item)) for item in doubtful)
+        return [*self._spelled(heard), *read]
+
+    def _spelled(self, heard: Sequence[tuple[KeyLine, Testimony]]) -> Iterable[tuple[KeyLine, Testimony]]:
+        """What was heard, its texts escaped as all are."""
+        self._spelled_alike = self._spelled_alike and all(spelled(said) == said for _, said in heard[::_SPELLING])
+        return heard if self._spelled_alike else ((key, spelled(said)) for key, said in heard)
 
     def _read(self, item: WireItem) -> Testimony | None:
         """The readable path for one item."""

@@ -95,9 +95,7 @@ class RowCode:
         for index in item.indexes:
             words += self._index(index)
         others, texts = (list(map(self._word, each)) for each in told_apart(members(self.entity, item)))
-        said = f"dumps(({', '.join([*words, *others])},), None, sorted_keys)"
-        if texts:
-            said = f"dumps((({', '.join([*words, *others])}), {', '.join(texts)}), None, sorted_keys)[1:-1]"
+        said = f"dumps((({', '.join([*words, *others])}), {', '.join(texts)}), None, sorted_keys)[1:-1]"
         if item.condition is None:
             return f"append({self._pair(item, said, shared=True)})"
         made = f"t{item.number}"

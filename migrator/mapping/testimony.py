@@ -1,10 +1,10 @@
 """Testimonies: what a row and its items each say of the same values, in one form, to be held against each other.
 
 A testimony is made of words (see `migrator.mapping.word`): which item it is of, its expiry, the keys of its indexes,
-and one word for each attribute; texts stand behind the others, where an item's side has them from the answer as they
-are. The item's side *decodes* its attributes to reach the words of a row, and an item that
-holds anything beside its mapping gives none. So two equal testimonies mean that the item, led back, is the row, by
-rules that share nothing with the encoders. This is the readable form; `RowWitness` and `ItemWitness` compile it.
+and one word for each attribute; texts stand behind the others, so that an item's side can leave them as an answer has
+them. The item's side *decodes* its attributes to reach the words of a row, and an item that holds anything beside its
+mapping gives none. So two equal testimonies mean that the item, led back, is the row, by rules that share nothing with
+the encoders. This is the readable form; `RowWitness` and `ItemWitness` compile it.
 """
 
 from __future__ import annotations

@@ -59,6 +59,18 @@ def test_a_page_says_what_its_rows_say_however_it_is_spelled(spelling: Callable[
     assert witness.doubted == 0
 
 
+def test_what_the_sample_misses_is_another_text_until_it_is_looked_at_by_itself() -> None:
+    items = [item for row in ROWS for item in forward(ENTITY, dict(row))]
+    first, second, *others = (orjson.dumps(item).decode() for item in items)
+    body = f"[{','.join([first, slashed(second), *others])}]"
+    witness = ItemWitness(TABLE, [ENTITY])
+    answered = msgspec.json.Decoder(list[witness.form]).decode(body)  # type: ignore[name-defined]
+    plain = witness.testify(items, FOREVER)
+    said = witness.testify(answered, FOREVER)
+    assert [number for number, each in enumerate(said) if each != plain[number]] == [1]
+    assert witness.testify(items[1:2], FOREVER) == plain[1:2]
+
+
 @given(data=st.data(), texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
 def test_every_spelling_of_a_text_is_one(data: st.DataObject, texts: list[str]) -> None:
     plain = orjson.dumps((("ROW/0", None), *texts))[1:-1]
